@@ -1,0 +1,45 @@
+"""The command ``recsys``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli import setup
+from recsys.errors import RecsysError
+
+app = typer.Typer(
+    help="A recommendation engine for publisher networks.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; recsys.toml in VAR or here by default.", show_default=False),
+    ] = None,
+    var: Annotated[
+        Path | None,
+        typer.Option(
+            help="Directory of the database and bundles; $RECSYS_VAR or ./var by default.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """A recommendation engine for publisher networks."""
+    context.obj = setup.load(config, var)
+
+
+def run() -> None:
+    """Run the command line; a known error becomes one sentence and exit code 2."""
+    try:
+        app()
+    except RecsysError as error:
+        Console(stderr=True, highlight=False).print(f"[red]error:[/] {error}", soft_wrap=True)
+        sys.exit(2)

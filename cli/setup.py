@@ -1,0 +1,82 @@
+"""Turns the command line's global options and one TOML file into the values commands need."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recsys.config import load_toml, parse
+from recsys.errors import ConfigError
+from recsys.policy import Policy
+from training.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site of the network: the table [sites.ID]."""
+
+    name: str = ""
+    """Shown on cards; the id where empty."""
+    url: str = ""
+    """Address of its front page."""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """The table [store]."""
+
+    url: str = ""
+    """SQLAlchemy URL; an SQLite file in the working directory ``var`` where empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What every command may need."""
+
+    var: Path
+    """Where databases, bundles and rejects live."""
+    sites: dict[str, Site] = field(default_factory=dict)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    policy: Policy = field(default_factory=Policy)
+    recipe: Recipe = field(default_factory=Recipe)
+
+    @property
+    def store_url(self) -> str:
+        """SQLAlchemy URL of the store."""
+        return self.store.url or f"sqlite:///{self.var / 'recsys.db'}"
+
+    @property
+    def bundles(self) -> Path:
+        """Directory of the bundles."""
+        return self.var / "bundles"
+
+
+TABLES: dict[str, Any] = {"store": StoreSettings, "policy": Policy, "train": Recipe}
+
+
+def load(config: Path | None, var: Path | None) -> Setup:
+    """Read the configuration; ``recsys.toml`` in ``var`` or the current directory by default.
+
+    Raises ``ConfigError`` for anything unknown or wrong in it.
+    """
+    where = var or Path(os.environ.get("RECSYS_VAR", "var"))
+    if config is None:
+        named = os.environ.get("RECSYS_CONFIG")
+        choices = [Path(named)] if named else [where / "recsys.toml", Path("recsys.toml")]
+        config = next((path for path in choices if named or path.exists()), None)
+    if config is None:
+        return Setup(var=where)
+    tables = load_toml(config)
+    known = [*TABLES, "sites"]
+    for name in tables:
+        if name not in known:
+            raise ConfigError(f"{config}: unknown table [{name}]; known: {', '.join(known)}")
+    values = {
+        name: parse(TABLES[name], tables.get(name, {}), f"{config} [{name}]") for name in TABLES
+    }
+    sites = {
+        site: parse(Site, table, f"{config} [sites.{site}]")
+        for site, table in tables.get("sites", {}).items()
+    }
+    return Setup(var=where, sites=sites, recipe=values.pop("train"), **values)

@@ -1,0 +1,1 @@
+"""Keeping facts: the store, its migrations, importers and the sample network."""

@@ -1,0 +1,1 @@
+"""The engine: mathematics and policy, free of web, database and environment."""

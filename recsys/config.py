@@ -1,0 +1,55 @@
+"""Reads frozen dataclasses from TOML tables, so a misspelt key fails by name and is not ignored."""
+
+import dataclasses
+import difflib
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from recsys.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file.
+
+    Raises ``ConfigError`` naming the file and line where it cannot be read or parsed.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
+    """Build the dataclass ``cls`` from a TOML table; missing keys keep their defaults.
+
+    ``where`` names the table in messages, as ``recsys.toml [policy]``.
+    Raises ``ConfigError`` for an unknown key (naming the nearest known one) or a wrong value.
+    """
+    _refuse_unknown(cls, table, where)
+    try:
+        return TypeAdapter(cls).validate_python(dict(table))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from error
+
+
+def _refuse_unknown(cls: Any, table: Mapping[str, Any], where: str) -> None:
+    hints = typing.get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls)]
+    for key, value in table.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
+        if dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+            _refuse_unknown(hints[key], value, f"{where} {key}")

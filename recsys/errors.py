@@ -1,0 +1,52 @@
+"""Every failure that a caller may want to tell apart.
+
+::
+
+    RecsysError
+    ├── ConfigError            a setting or policy is wrong: names the key
+    ├── DataError              a row, file or table is wrong: names the place
+    ├── UnknownArticle         an id that neither the bundle nor the store knows
+    ├── Busy                   another process holds what this one needs
+    └── BundleError
+        ├── BundleMissing      no bundle has been published
+        ├── BundleCorrupt      a file differs from its manifest
+        └── BundleIncompatible made by a version that this one cannot read
+
+A message states the thing, its value and what was expected, and where there is one the next step.
+"""
+
+
+class RecsysError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ConfigError(RecsysError):
+    """A setting or policy is wrong."""
+
+
+class DataError(RecsysError):
+    """A row, file or table is wrong."""
+
+
+class UnknownArticle(RecsysError):
+    """An article id that neither the bundle nor the store knows."""
+
+
+class Busy(RecsysError):
+    """Another process holds a lock that this one needs."""
+
+
+class BundleError(RecsysError):
+    """A bundle cannot be used."""
+
+
+class BundleMissing(BundleError):
+    """No bundle has been published yet."""
+
+
+class BundleCorrupt(BundleError):
+    """A bundle's files differ from its manifest."""
+
+
+class BundleIncompatible(BundleError):
+    """A bundle was written in a format that this version does not read."""

@@ -1,0 +1,41 @@
+"""The publisher's own rules for a slate, as one value."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceWeights:
+    """How much each source counts in the fusion; 0 switches a source off."""
+
+    related: float = 1.0
+    co_read: float = 1.5
+    trending: float = 1.0
+    personal: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Quotas relax in the order max_per_site, other_sites_min when a slate would stay short.
+
+    Blocks and filters (the article itself, read, expired, withdrawn, same story) never relax.
+    """
+
+    weights: SourceWeights = field(default_factory=SourceWeights)
+    other_sites_min: float = 0.5
+    """Least share of a slate that comes from sites other than the page's."""
+    max_per_site: float = 0.6
+    """Largest share of a slate that one site may take."""
+    freshness_half_life: float = 7 * DAY
+    """Seconds after publication at which an article's fused score halves; 0 switches it off."""
+    diversity: float = 0.2
+    """Weight of novelty against score (1 - θ of maximal marginal relevance); 0 to 1."""
+    languages: tuple[str, ...] = ()
+    """Languages that may be shown; empty allows all."""
+
+    @property
+    def id(self) -> str:
+        """A short digest of every setting, so that a slate can name the policy that made it."""
+        return hashlib.blake2b(repr(self).encode(), digest_size=6).hexdigest()

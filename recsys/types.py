@@ -1,0 +1,129 @@
+"""The values that travel between packages; all frozen, times in int UTC seconds."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+NEVER = 2**62
+"""An ``expires`` that never comes."""
+
+
+class ArticleId(NamedTuple):
+    """Identity of an article: its key is unique within its site only."""
+
+    site: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.site}/{self.key}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ArticleId":
+        """Read ``site/key``; the key may itself hold slashes.
+
+        Raises ``ValueError`` when either part is missing.
+        """
+        site, slash, key = text.partition("/")
+        if not (site and slash and key):
+            raise ValueError(f"article id {text!r} is not of the form site/key")
+        return cls(site, key)
+
+
+class Tone(StrEnum):
+    """What may stand beside an article: nothing light or sponsored beside a grave one."""
+
+    NEUTRAL = ""
+    GRAVE = "grave"
+    LIGHT = "light"
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One article of one site, as its publisher describes it."""
+
+    site: str
+    key: str
+    url: str
+    title: str
+    published: int
+    body: str = ""
+    section: str = ""
+    tags: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    language: str = ""
+    image: str = ""
+    sponsored: bool = False
+    tone: Tone = Tone.NEUTRAL
+    expires: int = NEVER
+
+    @property
+    def id(self) -> ArticleId:
+        """The pair (site, key)."""
+        return ArticleId(self.site, self.key)
+
+
+class Kind(IntEnum):
+    """What a reader did; the values are stored, so they never change."""
+
+    IMPRESSION = 0
+    CLICK = 1
+    READ = 2
+    COMMENT = 3
+    LIKE = 4
+    SHARE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that one reader did to one article."""
+
+    id: str
+    kind: Kind
+    article: ArticleId
+    at: int
+    visitor: str = ""
+    """Pseudonymous; empty where the reader has not consented."""
+    session: str = ""
+    seen_on: str = ""
+    """Site of the page that showed the box (impressions and clicks in it); empty elsewhere."""
+    dwell: float = 0.0
+    """Seconds spent reading; 0 where unknown."""
+    slate: str = ""
+    position: int = -1
+    """Slot in the slate, counted from 0; -1 where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a page asks: links for this reader under this article at this moment."""
+
+    site: str
+    now: int
+    article: ArticleId | None = None
+    visitor: str = ""
+    history: tuple[ArticleId, ...] = ()
+    """The session's articles, oldest first, as the page knows them."""
+    n: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One card of a slate, with what it takes to explain and to evaluate it later."""
+
+    article: ArticleId
+    score: float
+    source: str
+    reason: str
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """The answer to a query."""
+
+    id: str
+    items: tuple[Item, ...]
+    bundle_id: str
+    policy_id: str
+    notes: tuple[str, ...] = ()
+    """What was unusual, for people: an unknown article, a relaxed quota, a missing bundle."""

@@ -1,0 +1,1 @@
+"""HTTP: answers article pages from the bundle in memory."""

@@ -1,0 +1,1 @@
+"""Offline work: reads the store, makes and judges bundles."""
