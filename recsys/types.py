@@ -127,3 +127,23 @@ class Slate:
     policy_id: str
     notes: tuple[str, ...] = ()
     """What was unusual, for people: an unknown article, a relaxed quota, a missing bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a page needs to draw one article."""
+
+    site: str
+    key: str
+    url: str
+    title: str
+    section: str = ""
+    language: str = ""
+    image: str = ""
+    sponsored: bool = False
+    published: int = 0
+
+    @classmethod
+    def of(cls, article: Article) -> "Card":
+        """Take the card's part of an article."""
+        return cls(**{name: getattr(article, name) for name in cls.__slots__})
