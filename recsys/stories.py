@@ -1,0 +1,100 @@
+"""Groups near-duplicate articles into stories, so that no box shows one story twice."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from datasketch import MinHash
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recsys.arrays import Float32, Int32
+from recsys.embed import LONGEST, tokens
+
+Signatures = NDArray[np.uint32]
+
+WIDTH = 128
+"""Hash functions of a signature; the error of an estimated similarity is about 1/√WIDTH."""
+SHINGLE = 3
+"""Consecutive terms that make a shingle."""
+LEAST = 8
+"""Shingles below which a text is too short to tell its story."""
+SAME = 0.5
+"""Estimated Jaccard similarity of shingles from which two articles tell one story."""
+BLANK = np.uint32(0xFFFFFFFF)
+"""What fills the signature of a text that is too short; it is like nothing, not even itself."""
+
+
+def signatures(texts: Sequence[str]) -> Signatures:
+    """Return uint32[n, WIDTH]: MinHash signatures of the texts' shingles.
+
+    Broder (1997), On the resemblance and containment of documents. Rows of texts that are too
+    short are filled with ``BLANK``.
+    """
+    result = np.full((len(texts), WIDTH), BLANK, np.uint32)
+    blank = MinHash(WIDTH, seed=1, scheme="affine32", hashfunc=_hash)
+    for row, text in enumerate(texts):
+        found = _shingles(text)
+        if len(found) >= LEAST:
+            signature = blank.copy()
+            signature.update_batch(found)
+            result[row] = signature.hashvalues
+    return result
+
+
+def similarity(signature: Signatures, others: Signatures) -> Float32:
+    """Return f32[n]: estimated Jaccard similarity of one signature [w] or n of them to n others."""
+    same = np.atleast_2d((signature == others) & (others != BLANK))
+    return np.asarray(same.mean(axis=1), np.float32)
+
+
+def group(signatures: Signatures, related: Int32) -> Int32:
+    """Return int32[n]: each article's story, named by the smallest row that tells it.
+
+    ``related`` int32[n, k] holds the rows to compare each article with, -1 for none: near-copies
+    are among an article's nearest neighbours by content.
+    """
+    count = len(signatures)
+    left = np.repeat(np.arange(count, dtype=np.int32), related.shape[1])
+    right = related.ravel()
+    known = right >= 0
+    left, right = left[known], right[known]
+    same = np.empty(len(left), np.bool_)
+    for start in range(0, len(left), 65_536):
+        part = slice(start, start + 65_536)
+        same[part] = similarity(signatures[left[part]], signatures[right[part]]) >= SAME
+    links = sparse.coo_array(
+        (np.ones(int(same.sum()), np.int8), (left[same], right[same])), shape=(count, count)
+    )
+    _, label = sparse.csgraph.connected_components(links, directed=False)
+    first = np.full(count, count, np.int32)
+    np.minimum.at(first, label, np.arange(count, dtype=np.int32))
+    return first[label]
+
+
+def assign(
+    signature: Signatures, candidates: Int32, signatures: Signatures, story: Int32, fresh: int
+) -> int:
+    """Return the story of one new article: the most similar candidate's, or ``fresh`` for its own.
+
+    ``signature`` uint32[WIDTH]; ``candidates`` int32[k] rows (-1 for none) of ``signatures`` and
+    ``story`` int32[n].
+    """
+    rows = candidates[candidates >= 0]
+    if not len(rows):
+        return fresh
+    alike = similarity(signature, signatures[rows])
+    nearest = int(np.argmax(alike))
+    return int(story[rows[nearest]]) if alike[nearest] >= SAME else fresh
+
+
+def _shingles(text: str) -> list[bytes]:
+    # the title is left out: sites give wire copies titles of their own
+    body = text[:LONGEST].partition("\n")[2]
+    words = tokens(body)
+    found = {" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)}
+    return [shingle.encode() for shingle in found]
+
+
+def _hash(shingle: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(shingle, digest_size=4).digest(), "little")
