@@ -1,5 +1,6 @@
 """Validated, frozen columns: the only shape in which facts reach the mathematics."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,27 +73,48 @@ class Catalogue:
 
         Raises ``ValueError`` when an article is already present.
         """
-        sites = _grown(self.sites, (a.site for a in articles))
-        sections = _grown(self.sections, (a.section for a in articles))
-        languages = _grown(self.languages, (a.language for a in articles))
         if story is None:
             story = np.arange(len(self), len(self) + len(articles), dtype=np.int32)
-        fresh: dict[str, Any] = {
-            "site": sites.rows(a.site for a in articles),
-            "section": sections.rows(a.section for a in articles),
-            "language": languages.rows(a.language for a in articles),
+        names, columns = self._described(articles)
+        columns["story"] = story
+        return Catalogue(
+            ids=self.ids.extended(str(a.id) for a in articles),
+            **names,
+            **{
+                name: np.concatenate([getattr(self, name), np.asarray(columns[name], dtype)])
+                for name, dtype in CATALOGUE_COLUMNS.items()
+            },
+        )
+
+    def updated(self, rows: Int32, articles: Sequence[Article]) -> "Catalogue":
+        """Return a new catalogue in which ``rows`` int32[m] describe ``articles`` [m] anew.
+
+        Ids and stories stay.
+        """
+        names, columns = self._described(articles)
+        changed: dict[str, Any] = {}
+        for name, values in columns.items():
+            changed[name] = getattr(self, name).copy()
+            changed[name][rows] = values
+        return dataclasses.replace(self, **names, **changed)
+
+    def _described(self, articles: Sequence[Article]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the grown name tables, and the columns of ``articles`` but for their story."""
+        names = {
+            "sites": _grown(self.sites, (a.site for a in articles)),
+            "sections": _grown(self.sections, (a.section for a in articles)),
+            "languages": _grown(self.languages, (a.language for a in articles)),
+        }
+        columns: dict[str, Any] = {
+            "site": names["sites"].rows(a.site for a in articles),
+            "section": names["sections"].rows(a.section for a in articles),
+            "language": names["languages"].rows(a.language for a in articles),
             "published": [a.published for a in articles],
             "expires": [a.expires for a in articles],
             "sponsored": [a.sponsored for a in articles],
             "tone": [TONES.index(a.tone) for a in articles],
-            "story": story,
         }
-        columns: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), np.asarray(fresh[name], dtype)])
-            for name, dtype in CATALOGUE_COLUMNS.items()
-        }
-        ids = self.ids.extended(str(a.id) for a in articles)
-        return Catalogue(ids=ids, sites=sites, sections=sections, languages=languages, **columns)
+        return names, columns
 
 
 CATALOGUE_COLUMNS: dict[str, type[np.generic]] = {
