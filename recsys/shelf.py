@@ -1,0 +1,114 @@
+"""Knows which of the bundles in a directory is current, and which were so before."""
+
+import os
+import shutil
+from pathlib import Path
+
+from recsys import manifest
+from recsys.errors import BundleError, BundleMissing
+from recsys.manifest import Manifest
+
+ASIDE = ".new-"
+"""How the names of things begin that are being written and are not yet whole."""
+
+
+def publish(root: Path, id: str) -> None:
+    """Make the bundle ``id`` of ``root`` the current one, at once and durably.
+
+    Raises ``BundleMissing`` where there is no such bundle.
+    """
+    if not _plain(id) or not (root / id / manifest.NAME).is_file():
+        raise BundleMissing(f"there is no bundle {id!r} in {root}; see: recsys bundles list")
+    _point(root, [id, *(old for old in history(root) if old != id)])
+
+
+def rollback(root: Path) -> str:
+    """Make the bundle current that was so before, and return its id; again goes one further back.
+
+    Raises ``BundleMissing`` where there is none before.
+    """
+    left, *before = history(root) or [""]
+    before = [old for old in before if (root / old / manifest.NAME).is_file()]
+    if not before:
+        raise BundleMissing(f"no bundle was current before {left or 'none'!r}; see: recsys train")
+    _point(root, before)
+    return before[0]
+
+
+def current(root: Path) -> str:
+    """Return the id of the current bundle.
+
+    Raises ``BundleMissing`` where none has been published.
+    """
+    ids = history(root)
+    if not ids:
+        raise BundleMissing(f"no bundle has been published in {root}; make one: recsys train")
+    return ids[0]
+
+
+def history(root: Path) -> list[str]:
+    """Return the ids that the pointer ``root/current`` holds, the current one first."""
+    try:
+        lines = (root / "current").read_text(encoding="utf-8").split()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [line for line in lines if _plain(line)]
+
+
+def list_bundles(root: Path) -> list[Manifest]:
+    """Return the manifests of the bundles in ``root``, newest first; unreadable ones are left out.
+
+    ``unreadable`` tells which those are.
+    """
+    found = [_try_read(folder) for folder in _folders(root)]
+    return sorted((m for m in found if isinstance(m, Manifest)), key=lambda m: (-m.created, m.id))
+
+
+def unreadable(root: Path) -> dict[str, str]:
+    """Return for each bundle in ``root`` that cannot be read the reason."""
+    found = {folder.name: _try_read(folder) for folder in _folders(root)}
+    return {name: str(m) for name, m in found.items() if isinstance(m, BundleError)}
+
+
+def clean(root: Path) -> None:
+    """Remove what an interrupted ``write`` left in ``root``; only for the holder of its lock."""
+    for aside in root.glob(f"{ASIDE}*"):
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on the disk, so that a power cut cannot undo it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _plain(id: str) -> bool:
+    return bool(id) and not id.startswith(".") and "/" not in id and "\\" not in id
+
+
+def _point(root: Path, ids: list[str]) -> None:
+    # one file holds the pointer and its past, so that no crash can part them
+    aside = root / f"{ASIDE}current"
+    aside.write_text("\n".join(ids[:_REMEMBERED]) + "\n", encoding="utf-8")
+    sync(aside)
+    aside.replace(root / "current")
+    sync(root)
+
+
+_REMEMBERED = 100
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _try_read(folder: Path) -> Manifest | BundleError:
+    try:
+        return manifest.read(folder)
+    except BundleError as error:
+        return error
