@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
-from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
+from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Float32
@@ -228,8 +228,8 @@ def _axes(matrix: sparse.csr_matrix, dims: int, seed: int) -> Float32:
     rank = min(dims, min(matrix.shape))
     # one thread: the order of additions, and so the last bit, must not depend on the machine's load
     with threadpool_limits(1):
-        svd = TruncatedSVD(rank, n_iter=5, random_state=seed).fit(matrix)
-    return np.asarray(svd.components_, np.float32)
+        _, _, axes = randomized_svd(matrix, rank, n_iter=5, random_state=seed)
+    return np.asarray(axes, np.float32)
 
 
 def _write_json(path: Path, value: object) -> None:

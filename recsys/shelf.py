@@ -70,10 +70,27 @@ def unreadable(root: Path) -> dict[str, str]:
     return {name: str(m) for name, m in found.items() if isinstance(m, BundleError)}
 
 
+def prune(root: Path, keep: int) -> None:
+    """Remove bundles but the current one and those current before it, ``keep`` ≥ 1 in all.
+
+    A service that still has a removed bundle open keeps it until it moves on: the files are gone
+    from the directory only.
+    """
+    kept = history(root)[: max(keep, 1)]
+    if not kept:
+        return
+    for folder in _folders(root):
+        if folder.name not in kept and (folder / manifest.NAME).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def clean(root: Path) -> None:
     """Remove what an interrupted ``write`` left in ``root``; only for the holder of its lock."""
     for aside in root.glob(f"{ASIDE}*"):
-        shutil.rmtree(aside, ignore_errors=True)
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink()
 
 
 def sync(path: Path) -> None:

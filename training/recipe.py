@@ -23,6 +23,14 @@ class Recipe:
     """ALS confidence per unit of weight."""
     neighbours: int = 64
     """Related articles kept for each article."""
+    trend_half_life: float = 3600.0
+    """Seconds after which a reader's voice counts half in what trends."""
+    coread_half_life: float = 86_400.0
+    """Seconds after which a transition between two articles counts half."""
+    coread_width: int = 64
+    """Successors kept for each article."""
+    coread_reach: int = 5
+    """Articles opened up to so many steps apart in one visit count as read together."""
     seed: int = 0
 
     @property

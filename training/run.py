@@ -1,0 +1,114 @@
+"""Makes the current bundle from the store: all of it or nothing, and one trainer at a time."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import structlog
+from filelock import FileLock, Timeout
+
+from recsys import shelf
+from recsys.bundle import Bundle, open_bundle, write
+from recsys.errors import BundleCorrupt, BundleError, Busy
+from training.fit import fit
+from training.stages import Report, Stage, silent, stage
+
+if TYPE_CHECKING:
+    from data.store import Store
+
+    from training.recipe import Recipe
+
+log = structlog.get_logger(__name__)
+
+KEEP = 5
+"""Bundles that stay on the disk: the current one and those that were current before it."""
+
+
+def run(
+    store: Store, root: Path, recipe: Recipe, now: int, *, keep: int = KEEP, report: Report = silent
+) -> Bundle:
+    """Train on everything that ``store`` knew before ``now`` and make the result current.
+
+    Returns the bundle as it was opened from ``root``. Whatever fails, what was current stays so.
+    Raises ``Busy`` at once where another process is training into ``root``, and ``BundleError``
+    where the bundle cannot be written.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    start = time.perf_counter()
+    report = _logged(report)
+    try:
+        with FileLock(root / ".lock", timeout=0):
+            shelf.clean(root)  # what a killed trainer left
+            with stage("snapshot", report) as note:
+                known = store.snapshot(until=now)
+                note(f"{len(known.articles)} articles, {len(known.interactions)} events")
+            made = fit(
+                known.articles,
+                known.visitors,
+                known.interactions,
+                recipe,
+                now,
+                mark={
+                    "article_revision": known.mark.article_revision,
+                    "event_seq": known.mark.event_seq,
+                },
+                parent=next(iter(shelf.history(root)), ""),
+                report=report,
+            )
+            with stage("write and probe", report) as note:
+                bundle = _write(made, root)
+                probe(bundle)
+                note(f"{sum(file.bytes for file in bundle.manifest.files.values()):,} bytes")
+            shelf.publish(root, bundle.id)
+            shelf.prune(root, keep)
+    except Timeout as error:
+        raise Busy(f"another process is training into {root}; wait for it to end") from error
+    log.info("published", bundle=bundle.id, seconds=round(time.perf_counter() - start, 2))
+    return bundle
+
+
+def probe(bundle: Bundle) -> None:
+    """Raise ``BundleCorrupt`` where a bundle holds what no engine could serve from."""
+    articles = len(bundle.catalogue)
+    for name, array in {
+        "vectors": bundle.vectors,
+        "related_scores": bundle.related_scores,
+        "cold_map": bundle.cold_map,
+        "factors.visitors": bundle.factors.visitors,
+        "factors.articles": bundle.factors.articles,
+        "factors.gram": bundle.factors.gram,
+    }.items():
+        if not np.isfinite(array).all():
+            raise BundleCorrupt(f"bundle {bundle.id}: {name} holds a value that is not a number")
+    for name, rows in {
+        "related": bundle.related,
+        "reads.rows": bundle.reads.rows,
+        "story": bundle.catalogue.story,
+    }.items():
+        if len(rows) and not (rows.min() >= -1 and rows.max() < articles):
+            raise BundleCorrupt(f"bundle {bundle.id}: {name} points outside of {articles} articles")
+    if len(bundle.vectors):
+        bundle.index.search(bundle.vectors[:1], 10)
+        bundle.embedder.embed(["a text"])
+
+
+def _write(made: Bundle, root: Path) -> Bundle:
+    try:
+        return open_bundle(write(made, root))
+    except (OSError, RuntimeError) as error:  # FAISS reports a full disk as RuntimeError
+        raise BundleError(
+            f"the bundle could not be written into {root}: {error}; nothing has changed"
+        ) from error
+
+
+def _logged(report: Report) -> Report:
+    def both(step: Stage) -> None:
+        if step.done:
+            seconds = round(step.seconds, 3)
+            log.debug("stage", name=step.name, seconds=seconds, result=step.result)
+        report(step)
+
+    return both
