@@ -94,6 +94,10 @@ class Bundle:
         """Return what a page needs to draw the article of a row."""
         return Card(**{name: self.cards[name][row].as_py() for name in CARD_FIELDS})
 
+    def find_url(self, url: str) -> int:
+        """Return the row of the article at an address, -1 where it is unknown."""
+        return int(pc.index(self.cards["url"], url).as_py())
+
     @classmethod
     def empty(cls, dims: int = 64, factors: int = 64) -> "Bundle":
         """Return a bundle that knows nothing, for a service before the first training."""

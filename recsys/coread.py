@@ -76,6 +76,12 @@ class CoRead:
         span = slice(int(self._indptr[article]), int(self._indptr[article + 1]))
         return self._columns[span], self._mass[span], self._as_of
 
+    def copy(self) -> "CoRead":
+        """Return an independent copy, to be advanced by live events; fitted arrays are shared."""
+        copy = CoRead.of_arrays(self.arrays())
+        copy._live = dict(self._live)
+        return copy
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what ``fit`` counted as arrays, for a bundle; live additions are not in it."""
         return {
@@ -104,11 +110,13 @@ def fit(
 ) -> CoRead:
     """Count the transitions of ``opens`` between ``articles`` articles, decayed to ``now``.
 
-    Articles opened ``d`` steps apart in one visit, ``d`` up to ``reach``, count ``1 / d``.
+    Articles first opened ``d`` steps apart in one visit, ``d`` up to ``reach``, count ``1 / d``.
     """
     visit = visits(opens)
-    order = np.argsort(visit, kind="stable")
-    order = order[np.searchsorted(visit[order], 0) :]
+    # Opening an article again, or reading it after the click, is no further step of the visit.
+    _, first = np.unique(visit * max(articles, 1) + opens.article, return_index=True)
+    first = np.sort(first[visit[first] >= 0])
+    order = first[np.argsort(visit[first], kind="stable")]
     visit, article, at = visit[order], opens.article[order], opens.at[order]
     weight = np.exp2(-np.maximum(now - at, 0) / half_life)
     pairs = []

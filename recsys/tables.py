@@ -77,14 +77,12 @@ class Catalogue:
             story = np.arange(len(self), len(self) + len(articles), dtype=np.int32)
         names, columns = self._described(articles)
         columns["story"] = story
-        return Catalogue(
-            ids=self.ids.extended(str(a.id) for a in articles),
-            **names,
-            **{
-                name: np.concatenate([getattr(self, name), np.asarray(columns[name], dtype)])
-                for name, dtype in CATALOGUE_COLUMNS.items()
-            },
-        )
+        grown: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), np.asarray(columns[name], dtype)])
+            for name, dtype in CATALOGUE_COLUMNS.items()
+        }
+        ids = self.ids.extended(str(a.id) for a in articles)
+        return Catalogue(ids=ids, **names, **grown)
 
     def updated(self, rows: Int32, articles: Sequence[Article]) -> "Catalogue":
         """Return a new catalogue in which ``rows`` int32[m] describe ``articles`` [m] anew.

@@ -97,11 +97,21 @@ def first_voices(events: Interactions) -> Interactions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrendBoard:
-    """What trends at ``as_of``: ``rows`` int32[k] with ``scores`` f32[k], best first."""
+    """What trends at ``as_of``, best first."""
 
     as_of: int
     rows: Int32
+    """int32[k]"""
     scores: Float32
+    """f32[k], each article against the baseline of its site"""
+    share: Float32
+    """f32[k], the part of all decayed readers that opened this article"""
+
+    @classmethod
+    def empty(cls) -> "TrendBoard":
+        """Return a board on which nothing trends."""
+        none = np.empty(0, np.float32)
+        return cls(0, np.empty(0, np.int32), none, none)
 
 
 def board(
@@ -116,13 +126,17 @@ def board(
     """
     rows = np.flatnonzero(counts >= max(floor, 1e-12))
     if len(rows) == 0:
-        return TrendBoard(as_of, rows.astype(np.int32), np.empty(0, np.float32))
+        return TrendBoard.empty()
     totals = np.bincount(site[rows], weights=counts[rows])
     scores = counts[rows] / totals[site[rows]] ** site_exponent
     order = np.lexsort((rows, -scores))
     rows, scores = rows[order], scores[order]
     kept = _rank_within(site[rows]) < per_site
-    return TrendBoard(as_of, rows[kept].astype(np.int32), scores[kept].astype(np.float32))
+    rows, scores = rows[kept], scores[kept]
+    share = counts[rows] / totals.sum()
+    return TrendBoard(
+        as_of, rows.astype(np.int32), scores.astype(np.float32), share.astype(np.float32)
+    )
 
 
 def _rank_within(groups: Int16) -> Int64:

@@ -35,14 +35,14 @@ def table(opens: list[tuple[int, int, int]], *, by: str = "session") -> Interact
 def naive(opens: Interactions, half_life: float, reach: int) -> dict[tuple[int, int], float]:
     visits: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for session, article, at in zip(opens.session, opens.article, opens.at, strict=True):
-        visits[int(session)].append((int(article), int(at)))
+        if int(article) not in [seen for seen, _ in visits[int(session)]]:
+            visits[int(session)].append((int(article), int(at)))
     counts: dict[tuple[int, int], float] = defaultdict(float)
     for visit in visits.values():
         for later, (target, at) in enumerate(visit):
             for step in range(1, min(reach, later) + 1):
                 source = visit[later - step][0]
-                if source != target:
-                    counts[source, target] += 0.5 ** ((NOW - at) / half_life) / step
+                counts[source, target] += 0.5 ** ((NOW - at) / half_life) / step
     return counts
 
 
@@ -70,13 +70,16 @@ def test_live_additions_in_any_order_equal_one_fit(opens: list, cut: int, order)
         part, ARTICLES, now=int(part.at.max(initial=0)), half_life=DAY, width=99, reach=1
     )
     transitions = []
-    last: dict[int, int] = {}
+    visits: dict[int, list[int]] = defaultdict(list)
     for place, (session, article, at) in enumerate(
         zip(events.session, events.article, events.at, strict=True)
     ):
-        if place >= cut and session in last and last[session] != article:
-            transitions.append((int(last[session]), int(article), int(at)))
-        last[session] = article
+        visit = visits[int(session)]
+        if article in visit:
+            continue
+        if place >= cut and visit:
+            transitions.append((visit[-1], int(article), int(at)))
+        visit.append(int(article))
     order.shuffle(transitions)
     for transition in transitions:
         counts.add(*transition)

@@ -1,0 +1,170 @@
+"""Answers a query with a slate: resolve, gather candidates, mix, explain."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recsys.arrays import Bool, Float32, Int32
+from recsys.bundle import Bundle
+from recsys.candidates import SOURCES, Candidates, Situation, Source, latest
+from recsys.errors import UnknownArticle
+from recsys.live import Live, View
+from recsys.mixer import Fused, Pick, freshness, fuse, pick
+from recsys.policy import Policy
+from recsys.types import ArticleId, Card, Item, Query, Slate
+
+REASONS = {
+    "related": "On a related subject",
+    "co_read": "Often opened next",
+    "trending": "Many readers open it now",
+    "personal": "Close to what you have read",
+    "latest": "Just published",
+}
+"""What a card says of the source that speaks most for it."""
+
+FILLER_WEIGHT = 1e-6
+"""Puts the newest articles behind everything that a source proposes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Engine:
+    """A bundle, what changed since, and the publisher's rules: all that an answer depends on."""
+
+    bundle: Bundle
+    live: Live
+    policy: Policy
+    sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
+    depth: int = 100
+    """Candidates asked of each source; the mixer sees their union."""
+
+    def recommend(self, query: Query) -> Slate:
+        """Return ``query.n`` articles, best first, and fewer only where no more are eligible.
+
+        An unknown article, reader or site is no error: the slate's notes say what was unknown.
+        """
+        view = self.live.view
+        notes: list[str] = []
+        situation = self._situation(query, view, notes)
+        proposals = [
+            source(self.live, situation, self.depth)
+            for name, source in self.sources.items()
+            if getattr(self.policy.weights, name) > 0
+        ]
+        fused, picked = self._mix(proposals, situation, query.n)
+        asked = query.n
+        while len(picked.places) < query.n:
+            asked *= 4
+            filler = latest(self.live, situation, asked)
+            fused, picked = self._mix([*proposals, filler], situation, query.n)
+            if len(filler.rows) < asked:
+                break
+        notes.extend(
+            f"quota {name} gave way: too few articles within it" for name in picked.relaxed
+        )
+        names = [proposal.source for proposal in proposals] + ["latest"]
+        items = tuple(_item(view, fused, place, names) for place in picked.places)
+        return Slate(
+            id=self._slate_id(query, items),
+            items=items,
+            bundle_id=self.bundle.id,
+            policy_id=self.policy.id,
+            notes=tuple(notes),
+        )
+
+    def card(self, article: ArticleId) -> Card:
+        """Return what a page needs to draw an article; ``UnknownArticle`` where there is none."""
+        row = self.live.view.catalogue.ids.row(str(article))
+        if row < 0:
+            raise UnknownArticle(f"article {str(article)!r} is in neither the bundle nor the store")
+        return self.live.card(row)
+
+    def find_url(self, url: str) -> ArticleId | None:
+        """Return the article at an address, None where it is unknown."""
+        row = self.live.find_url(url)
+        return self.live.view.catalogue.id(row) if row >= 0 else None
+
+    def _situation(self, query: Query, view: View, notes: list[str]) -> Situation:
+        ids, catalogue = view.catalogue.ids, view.catalogue
+        anchor = ids.row(str(query.article)) if query.article else -1
+        if query.article and anchor < 0:
+            notes.append(f"article {str(query.article)!r} is unknown; the answer does without it")
+        site = catalogue.sites.row(query.site)
+        if site < 0:
+            notes.append(f"site {query.site!r} has no article; every site counts as another one")
+        trail = [row for row in ids.rows(map(str, query.history)).tolist() if row >= 0]
+        opened: Int32 = np.array(trail, np.int32)
+        if query.visitor:
+            trail = trail or list(self.live.visit(query.visitor, query.now))
+            opened = np.concatenate([self.live.opened(query.visitor), opened])
+            if not len(opened):
+                notes.append("the visitor is unknown; the answer does without a history")
+        if anchor >= 0:
+            trail = [*(row for row in trail if row != anchor), anchor]
+            opened = np.append(opened, np.int32(anchor))
+        return Situation(
+            view=view,
+            now=query.now,
+            site=site,
+            anchor=anchor,
+            trail=tuple(trail),
+            opened=opened,
+            taste=self._taste(query.visitor, opened),
+            language=self._languages(view),
+        )
+
+    def _taste(self, visitor: str, opened: Int32) -> Float32 | None:
+        row = self.bundle.visitors.row(visitor) if visitor else -1
+        if row >= 0 and len(opened) <= len(self.bundle.reads.of(row)):
+            taste: Float32 = self.bundle.factors.visitors[row]
+            return taste
+        if not len(opened):
+            return None
+        known = opened[opened < len(self.bundle.catalogue)][-RECENT:]
+        return self.bundle.factors.fold_in(known, np.ones(len(known), np.float32))
+
+    def _languages(self, view: View) -> Bool:
+        allowed = np.ones(len(view.catalogue.languages) + 1, np.bool_)
+        if self.policy.languages:
+            for code, language in enumerate(view.catalogue.languages):
+                allowed[code] = language in self.policy.languages
+        return allowed
+
+    def _mix(
+        self, proposals: Sequence[Candidates], situation: Situation, n: int
+    ) -> tuple[Fused, Pick]:
+        weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
+        fused = fuse(proposals, weights)
+        catalogue = situation.view.catalogue
+        published = catalogue.published[fused.rows]
+        fresh = freshness(published, situation.now, self.policy.freshness_half_life)
+        picked = pick(
+            fused.scores * fresh,
+            catalogue.site[fused.rows],
+            catalogue.story[fused.rows],
+            self.live.vectors(fused.rows),
+            home=situation.site,
+            n=n,
+            policy=self.policy,
+        )
+        return fused, picked
+
+    def _slate_id(self, query: Query, items: Sequence[Item]) -> str:
+        """Return the same id for the same answer to the same query: replays must compare equal."""
+        shown = "\n".join([repr(query), self.bundle.id, self.policy.id, *(str(i) for i in items)])
+        return hashlib.blake2b(shown.encode(), digest_size=12).hexdigest()
+
+
+RECENT = 100
+"""Latest articles of a reader from whom a taste is folded in."""
+
+
+def _item(view: View, fused: Fused, place: int, names: Sequence[str]) -> Item:
+    source = names[int(np.argmax(fused.parts[:, place]))]
+    return Item(
+        article=view.catalogue.id(int(fused.rows[place])),
+        score=float(fused.scores[place]),
+        source=source,
+        reason=REASONS[source],
+    )

@@ -1,0 +1,320 @@
+"""What changed since the bundle was made: the part of the engine that moves within seconds."""
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from recsys import stories, trending
+from recsys.arrays import Bool, Float32, Int32
+from recsys.bundle import Bundle
+from recsys.coread import GAP
+from recsys.embed import text_of
+from recsys.factors import cold_factors
+from recsys.stories import Signatures
+from recsys.tables import Catalogue
+from recsys.trending import TrendBoard
+from recsys.types import Article, ArticleId, Card, Event, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSettings:
+    """Bounds on what is kept in memory and how the trend board is ranked."""
+
+    per_site: int = 200
+    """Articles of each site on the trend board."""
+    site_exponent: float = 0.5
+    """0 ranks trends by volume, 1 by the share of the own site's readers."""
+    floor: float = 0.0
+    """Decayed readers below which an article does not trend."""
+    pool: int = 4000
+    """Articles that the personal source compares with a reader: trending ones, then the newest."""
+    readers: int = 100_000
+    """Readers whose recent articles are kept; the least recent goes first."""
+    remembered: int = 200
+    """Articles kept for each of them."""
+    reach: int = 2
+    """Steps back in a visit that a newly opened article is linked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What a reader opened since the bundle, rows oldest first."""
+
+    opened: tuple[int, ...] = ()
+    visit: tuple[int, ...] = ()
+    """Those of the latest visit, bundled or not."""
+    session: str = ""
+    at: int = 0
+
+
+NOBODY = Reader()
+CACHED = 20_000
+"""Cards and addresses of bundled articles that stay decoded."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """The moving state as one request sees it: never changed, only replaced as a whole.
+
+    Rows up to the bundle's number of articles are the bundle's, those after it the F fresh ones.
+    """
+
+    catalogue: Catalogue
+    withdrawn: Bool
+    cards: Mapping[int, Card]
+    """Cards of fresh and of changed rows; the rest is in the bundle."""
+    vectors: Float32
+    """f32[F, d]"""
+    factors: Float32
+    """f32[F, f]"""
+    signatures: Signatures
+    """uint32[F, w]"""
+    related: tuple[tuple[Int32, Float32], ...]
+    """Bundled articles like each fresh one, best first, and their cosines."""
+    board: TrendBoard
+    newest: Int32
+    """The latest eligible articles, newest first."""
+    pool: Int32
+    """What the personal source compares with a reader."""
+    pool_factors: Float32
+    """f32[P, f]"""
+
+
+class Live:
+    """Follows articles and events after a bundle; one thread writes, any number read.
+
+    Counts (co-reading, readers' articles) advance row by row, each row replaced whole; everything
+    else is in ``view``, which is replaced by one assignment.
+    """
+
+    def __init__(self, bundle: Bundle, settings: LiveSettings | None = None) -> None:
+        self.bundle = bundle
+        self.settings = settings or LiveSettings()
+        self.trends = bundle.trends.copy()
+        self.trends.grow(len(bundle.catalogue))
+        self.coread = bundle.coread.copy()
+        self._bundled_card = lru_cache(CACHED)(bundle.card)
+        self._bundled_url = lru_cache(CACHED)(bundle.find_url)
+        self._readers: OrderedDict[str, Reader] = OrderedDict()
+        none = np.empty(0, np.int32)
+        width = bundle.factors.articles.shape[1]
+        self.view = View(
+            catalogue=bundle.catalogue,
+            withdrawn=np.zeros(len(bundle.catalogue), np.bool_),
+            cards={},
+            vectors=bundle.vectors[:0],
+            factors=np.empty((0, width), np.float32),
+            signatures=bundle.signatures[:0],
+            related=(),
+            board=TrendBoard.empty(),
+            newest=none,
+            pool=none,
+            pool_factors=np.empty((0, width), np.float32),
+        )
+
+    def add(self, articles: Sequence[Article]) -> None:
+        """Take new articles, or new descriptions of known ones, into the view.
+
+        A new article is embedded, grouped with its story and given factors from its content. A
+        known one keeps its vector until the next bundle. Either ends an earlier withdrawal.
+        """
+        latest = {article.id: article for article in articles}
+        ids = self.view.catalogue.ids
+        known = [a for a in latest.values() if str(a.id) in ids]
+        fresh = [a for a in latest.values() if str(a.id) not in ids]
+        if known:
+            self._update(known)
+        if fresh:
+            self._append(fresh)
+
+    def withdraw(self, ids: Iterable[ArticleId]) -> None:
+        """Take articles out of every later answer; unknown ones are ignored."""
+        rows = self.view.catalogue.ids.rows(str(id) for id in ids)
+        withdrawn = self.view.withdrawn.copy()
+        withdrawn[rows[rows >= 0]] = True
+        self.view = dataclasses.replace(self.view, withdrawn=withdrawn)
+
+    def observe(self, events: Iterable[Event]) -> None:
+        """Count what readers opened; impressions and unknown articles are skipped.
+
+        A reader is the visitor or, without consent, the session; opening an article again, or
+        reading it after the click, is the same voice and the same step of the visit.
+        """
+        for event in events:
+            row = self.view.catalogue.ids.row(str(event.article))
+            if row < 0 or event.kind == Kind.IMPRESSION:
+                continue
+            name = event.visitor or event.session
+            if name:
+                self._open(name, row, event)
+            else:
+                self.trends.add_one(row, event.at)
+
+    def _open(self, name: str, row: int, event: Event) -> None:
+        reader = self._readers.get(name, NOBODY)
+        if event.session:
+            goes_on = event.session == reader.session
+        else:
+            goes_on = abs(event.at - reader.at) <= GAP
+        visit = reader.visit if goes_on else ()
+        if row not in visit:
+            for step, earlier in enumerate(reversed(visit[-self.settings.reach :]), start=1):
+                self.coread.add(earlier, row, event.at, 1.0 / step)
+            visit = (*visit, row)[-self.settings.remembered :]
+        opened = reader.opened
+        if row not in opened and row not in self._bundled(name):
+            self.trends.add_one(row, event.at)
+            opened = (*opened, row)[-self.settings.remembered :]
+        self._readers[name] = Reader(opened, visit, event.session, max(event.at, reader.at))
+        self._readers.move_to_end(name)
+        if len(self._readers) > self.settings.readers:
+            self._readers.popitem(last=False)
+
+    def opened(self, name: str) -> Int32:
+        """Return the rows that a visitor (or session) has opened, int32[m], oldest first."""
+        fresh = self._readers.get(name, NOBODY).opened
+        bundled = self._bundled(name)
+        return np.concatenate([bundled, np.array(fresh, np.int32)]) if fresh else bundled
+
+    def visit(self, name: str, now: int) -> tuple[int, ...]:
+        """Return the rows of the visit that a reader is in at ``now``, oldest first."""
+        reader = self._readers.get(name, NOBODY)
+        return reader.visit if now - reader.at <= GAP else ()
+
+    def _bundled(self, name: str) -> Int32:
+        return self.bundle.reads.of(self.bundle.visitors.row(name))
+
+    def refresh(self, now: int) -> None:
+        """Rank what trends at ``now``; meant for every second or two, not for each event."""
+        view, settings = self.view, self.settings
+        catalogue = view.catalogue
+        there = (catalogue.published <= now) & (catalogue.expires > now) & ~view.withdrawn
+        board = trending.board(
+            np.where(there, self.trends.counts(now), 0.0),
+            catalogue.site,
+            now,
+            per_site=settings.per_site,
+            site_exponent=settings.site_exponent,
+            floor=settings.floor,
+        )
+        newest = _newest(np.flatnonzero(there), catalogue.published, settings.pool)
+        pool = np.fromiter(dict.fromkeys([*board.rows.tolist(), *newest.tolist()]), np.int32)
+        pool = pool[: settings.pool]
+        self.view = dataclasses.replace(
+            view, board=board, newest=newest, pool=pool, pool_factors=self.factors(pool)
+        )
+
+    def vectors(self, rows: Int32) -> Float32:
+        """Return f32[m, d]: the content vectors of rows."""
+        return _take(self.bundle.vectors, self.view.vectors, rows)
+
+    def factors(self, rows: Int32) -> Float32:
+        """Return f32[m, f]: the ALS factors of rows, from content where nobody has read them."""
+        return _take(self.bundle.factors.articles, self.view.factors, rows)
+
+    def related(self, row: int) -> tuple[Int32, Float32]:
+        """Return rows int32[k] and cosines f32[k] of the articles most like one, best first."""
+        view, bundled = self.view, len(self.bundle.catalogue)
+        if row < bundled:
+            rows, scores = self.bundle.related[row], self.bundle.related_scores[row]
+        else:
+            rows, scores = view.related[row - bundled]
+        if len(view.vectors):
+            likeness = view.vectors @ self.vectors(np.array([row], np.int32))[0]
+            fresh = np.arange(bundled, bundled + len(likeness), dtype=np.int32)
+            rows, scores = np.concatenate([rows, fresh]), np.concatenate([scores, likeness])
+            order = np.lexsort((rows, -scores))
+            rows, scores = rows[order], scores[order]
+        found = (rows >= 0) & (scores > 0) & (rows != row)
+        return rows[found], scores[found]
+
+    def card(self, row: int) -> Card:
+        """Return the card of a row."""
+        return self.view.cards.get(row) or self._bundled_card(row)
+
+    def find_url(self, url: str) -> int:
+        """Return the row of the article at an address, -1 where it is unknown."""
+        for row, card in self.view.cards.items():
+            if card.url == url:
+                return row
+        return self._bundled_url(url)
+
+    def _update(self, articles: Sequence[Article]) -> None:
+        view = self.view
+        rows = view.catalogue.ids.rows(str(a.id) for a in articles)
+        withdrawn = view.withdrawn.copy()
+        withdrawn[rows] = False
+        self.view = dataclasses.replace(
+            view,
+            catalogue=view.catalogue.updated(rows, articles),
+            withdrawn=withdrawn,
+            cards={**view.cards, **_cards(rows, articles)},
+        )
+
+    def _append(self, articles: Sequence[Article]) -> None:
+        view, bundle = self.view, self.bundle
+        texts = [text_of(article) for article in articles]
+        vectors = bundle.embedder.embed(texts)
+        near, cosines = bundle.index.search(vectors, bundle.related.shape[1])
+        signatures = np.concatenate([view.signatures, stories.signatures(texts)])
+        catalogue = view.catalogue.extended(
+            articles, self._stories(signatures[len(view.signatures) :], near)
+        )
+        first = len(view.catalogue)
+        rows = np.arange(first, first + len(articles), dtype=np.int32)
+        self.trends.grow(len(catalogue))
+        self.view = dataclasses.replace(
+            view,
+            catalogue=catalogue,
+            withdrawn=np.concatenate([view.withdrawn, np.zeros(len(articles), np.bool_)]),
+            cards={**view.cards, **_cards(rows, articles)},
+            vectors=np.concatenate([view.vectors, vectors]),
+            factors=np.concatenate([view.factors, cold_factors(vectors, bundle.cold_map)]),
+            signatures=signatures,
+            related=(*view.related, *zip(near, cosines, strict=True)),
+        )
+
+    def _stories(self, signatures: Signatures, near: Int32) -> Int32:
+        """Return int32[m]: the stories of articles about to be appended."""
+        bundled = len(self.bundle.catalogue)
+        fresh_signatures = np.concatenate([self.view.signatures, signatures])
+        story = list(self.view.catalogue.story[bundled:])
+        for place, signature in enumerate(signatures):
+            row = bundled + len(story)
+            told = stories.assign(
+                signature, near[place], self.bundle.signatures, self.bundle.catalogue.story, -1
+            )
+            if told < 0 and story:
+                # Copies mostly come out within hours, so both may be newer than the bundle.
+                earlier = np.arange(len(story), dtype=np.int32)
+                told = stories.assign(
+                    signature, earlier, fresh_signatures, np.array(story, np.int32), -1
+                )
+            story.append(told if told >= 0 else row)
+        return np.array(story[len(self.view.signatures) :], np.int32)
+
+
+def _cards(rows: Int32, articles: Sequence[Article]) -> dict[int, Card]:
+    return dict(zip(rows.tolist(), map(Card.of, articles), strict=True))
+
+
+def _newest(rows: np.ndarray, published: np.ndarray, most: int) -> Int32:
+    """Return the latest ``most`` of ``rows``, newest first, ties by row."""
+    if len(rows) > most:
+        cut = len(rows) - most
+        rows = rows[np.argpartition(published[rows], cut)[cut:]]
+    return rows[np.lexsort((rows, -published[rows]))].astype(np.int32)
+
+
+def _take(bundled: Float32, fresh: Float32, rows: Int32) -> Float32:
+    """Return the rows of ``fresh`` stacked under ``bundled``, without stacking them."""
+    if not len(fresh):
+        return bundled[rows]
+    old = rows < len(bundled)
+    taken = np.empty((len(rows), bundled.shape[1]), np.float32)
+    taken[old], taken[~old] = bundled[rows[old]], fresh[rows[~old] - len(bundled)]
+    return taken

@@ -1,0 +1,102 @@
+"""Makes one slate of what the sources propose: fuse, then pick slot by slot under the quotas."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.arrays import Bool, Float32, Float64, Int16, Int32, Int64
+from recsys.candidates import Candidates
+from recsys.policy import Policy
+
+RANK_CONSTANT = 60.0
+"""k of reciprocal rank fusion: how slowly a proposal's worth falls with its rank."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """The union of all proposals, best first."""
+
+    rows: Int32
+    """int32[m]"""
+    scores: Float64
+    """f64[m]: the sum of ``parts``."""
+    parts: Float64
+    """f64[s, m]: what each of the s sources adds to each score."""
+
+
+def fuse(proposals: Sequence[Candidates], weights: Sequence[float]) -> Fused:
+    """Sum ``weight / (60 + rank)`` over the sources that propose an article; ties by row.
+
+    Weighted reciprocal rank fusion (Cormack, Clarke and Büttcher, 2009): ranks compare between
+    sources where scores do not.
+    """
+    rows = np.unique(np.concatenate([np.empty(0, np.int32), *(p.rows for p in proposals)]))
+    parts = np.zeros((len(proposals), len(rows)))
+    for part, proposal, weight in zip(parts, proposals, weights, strict=True):
+        rank = np.arange(1, len(proposal.rows) + 1)
+        part[np.searchsorted(rows, proposal.rows)] = weight / (RANK_CONSTANT + rank)
+    scores = parts.sum(axis=0)
+    kept = np.flatnonzero(scores > 0)
+    order = kept[np.lexsort((rows[kept], -scores[kept]))]
+    return Fused(rows[order].astype(np.int32), scores[order], parts[:, order])
+
+
+def freshness(published: Int64, now: int, half_life: float) -> Float64:
+    """Return f64[m] ``0.5 ** (age / half_life)`` in seconds; all 1 for a ``half_life`` of 0."""
+    if half_life <= 0:
+        return np.ones(len(published))
+    return np.exp2(-np.maximum(now - published, 0) / half_life)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """The places of the candidates picked, in the order of slots, and which quotas gave way."""
+
+    places: tuple[int, ...]
+    relaxed: tuple[str, ...]
+
+
+def pick(
+    scores: Float64,
+    site: Int16,
+    story: Int32,
+    vectors: Float32,
+    *,
+    home: int,
+    n: int,
+    policy: Policy,
+) -> Pick:
+    """Pick up to ``n`` of m candidates, slot by slot, by maximal marginal relevance.
+
+    Each slot takes the candidate with the largest ``(1 - θ)·score/best - θ·likeness``, where θ is
+    ``policy.diversity`` and likeness the largest cosine with what is picked already (Carbonell and
+    Goldstein, 1998), among those whose site has room; ties by place. A story is told once; that
+    never relaxes. Where the quotas leave a slot empty, ``max_per_site`` gives way first and then
+    ``other_sites_min``.
+    """
+    per_site = max(1, math.ceil(policy.max_per_site * n))
+    from_home = n - math.ceil(policy.other_sites_min * n) if home >= 0 else n
+    worth = (1.0 - policy.diversity) * scores / (scores.max(initial=0.0) or 1.0)
+    likeness = np.zeros(len(scores), np.float32)
+    open_: Bool = np.ones(len(scores), np.bool_)
+    taken = np.zeros(int(site.max(initial=0)) + 1, np.int64)
+    places: list[int] = []
+    relaxed: list[str] = []
+    while len(places) < n and open_.any():
+        room = taken[site] < per_site if "max_per_site" not in relaxed else open_
+        if "other_sites_min" not in relaxed and home >= 0:
+            room = room & ((site != home) | (taken[home : home + 1].sum() < from_home))
+        allowed = np.flatnonzero(open_ & room)
+        if not len(allowed):
+            relaxed.append("max_per_site" if "max_per_site" not in relaxed else "other_sites_min")
+            continue
+        value = worth[allowed] - policy.diversity * likeness[allowed]
+        place = int(allowed[np.argmax(value)])
+        places.append(place)
+        taken[site[place]] += 1
+        open_ &= story != story[place]
+        if policy.diversity > 0:
+            likeness = np.maximum(likeness, vectors @ vectors[place])
+    return Pick(tuple(places), tuple(relaxed))
