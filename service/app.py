@@ -1,0 +1,49 @@
+"""Puts the parts of the service together."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from flask import Flask, Response, request
+from flask_openapi3 import Info, OpenAPI
+
+from service import demo, headers, health, metrics, observe, problems, recommendations, widget
+from service.holder import Holder
+from service.settings import Settings
+
+DESCRIPTION = "Recommendations across the sites of a publisher network."
+DOCS = (Path(__file__).parent / "templates" / "openapi.html").read_text("utf-8")
+
+
+def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
+    """Return the WSGI application.
+
+    It starts no thread: whoever runs it calls ``holder.start()`` after forking (``server`` does)
+    or ``holder.refresh()`` by hand.
+    """
+    holder = holder or Holder(settings)
+    app = OpenAPI(
+        "service",
+        info=Info(title="recsys", version=version("recsys"), description=DESCRIPTION),
+        validation_error_status=422,
+        validation_error_model=problems.Problem,
+        validation_error_callback=problems.invalid,
+    )
+    app.config.update(SWAGGER_HTML_STRING=DOCS, MAX_CONTENT_LENGTH=1_000_000)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    observe.register(app)
+    headers.register(app)
+    problems.register(app)
+    app.register_api(recommendations.blueprint(holder, settings))
+    app.register_api(health.blueprint(holder))
+    app.register_blueprint(metrics.blueprint())
+    app.register_blueprint(widget.blueprint())
+    if settings.demo:
+        app.register_blueprint(demo.blueprint(holder, settings))
+    app.after_request(_docs_policy)
+    return app
+
+
+def _docs_policy(response: Response) -> Response:
+    if request.path.startswith("/openapi/"):
+        response.headers["Content-Security-Policy"] = headers.DOCS
+    return response

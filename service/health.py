@@ -1,0 +1,72 @@
+"""Tells an orchestrator whether this process lives and whether it should get traffic."""
+
+import time
+
+import orjson
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import BaseModel, Field
+
+from service.holder import Holder
+from service.problems import MEDIA_TYPE, Problem, answer
+
+TAG = Tag(name="health", description="For load balancers and people on call.")
+PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: str
+
+
+class Ready(BaseModel):
+    """What this worker serves."""
+
+    bundle: str = Field(description="Id of the bundle; empty where there is none.")
+    bundle_age: int | None = Field(description="Seconds since it was made.")
+    refused: str = Field(description="Id of a bundle that was refused; the old one stays.")
+    refused_because: str
+    store_reachable: bool
+    refreshed: int = Field(description="UTC seconds of the last look at pointer and store.")
+    error: str = Field(description="Why the last refresh failed; empty where it did not.")
+
+
+def blueprint(holder: Holder) -> APIBlueprint:
+    """Return the routes ``/healthz`` and ``/readyz``."""
+    api = APIBlueprint("health", __name__, abp_tags=[TAG])
+
+    @api.get("/healthz", responses={200: Alive})
+    def healthz() -> Response:
+        """Is the process alive?"""
+        return _json({"status": "ok"})
+
+    @api.get("/readyz", responses={200: Ready, 503: PROBLEM})
+    def readyz() -> Response:
+        """Should this worker get traffic?
+
+        Ready means: it has looked for a bundle and for the store's articles at least once. A
+        refused bundle or a lost store is reported here while the last good state is served.
+        """
+        state = holder.state
+        age = int(time.time()) - state.bundle_created if state.bundle else None
+        body = {
+            "bundle": state.bundle,
+            "bundle_age": age,
+            "refused": state.refused,
+            "refused_because": state.refused_because,
+            "store_reachable": state.store_reachable,
+            "refreshed": state.refreshed,
+            "error": state.error,
+        }
+        if not state.refreshed:
+            return answer(503, "Still looking for the first bundle.", **body)
+        return _json(body)
+
+    return api
+
+
+def _json(body: dict[str, object]) -> Response:
+    response = Response(orjson.dumps(body), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,208 @@
+"""Holds the engine that answers now, and keeps it up to date with bundles and the store."""
+
+import dataclasses
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from data.store import Store
+from recsys import bundle as bundles
+from recsys.bundle import Bundle
+from recsys.engine import Engine
+from recsys.errors import BundleMissing, RecsysError
+from recsys.live import Live
+from recsys.types import Query
+from service import metrics
+from service.settings import Settings
+
+RETRY = 30
+"""Seconds after which a refused bundle is looked at again: it may have been repaired."""
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What /readyz tells; times in UTC seconds."""
+
+    bundle: str = ""
+    bundle_created: int = 0
+    refused: str = ""
+    refused_because: str = ""
+    refused_at: int = 0
+    store_reachable: bool = False
+    refreshed: int = 0
+    """When pointer and store were last looked at; 0 before the first time."""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """An engine with the moving state that one thread feeds."""
+
+    engine: Engine
+    live: Live
+    bundle: Bundle
+
+
+class Holder:
+    """Answers ``engine`` at any time from any thread; one thread calls ``refresh``.
+
+    Requests read ``engine`` once. A new bundle becomes a new engine, complete before the one
+    assignment that shows it, so no request sees parts of two.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store: Store | None = None
+        self._mark: Mapping[str, int] = {}
+        self._served = self._assemble(Bundle.empty())
+        self._stop = threading.Event()
+        self._looked = threading.Event()
+        self.state = State()
+
+    @property
+    def engine(self) -> Engine:
+        """The engine to answer with; it works from the first moment, if only with a note."""
+        return self._served.engine
+
+    @property
+    def store(self) -> Store:
+        """The store, opened on first use: a connection must not be older than the fork."""
+        if self._store is None:
+            self._store = Store(self._settings.store_url)
+        return self._store
+
+    def sites(self) -> list[str]:
+        """Return the sites that have articles."""
+        return sorted(self._served.live.view.catalogue.sites)
+
+    def readers(self, most: int = 4) -> list[str]:
+        """Return some readers with a history, for the demo."""
+        bundle = self._served.bundle
+        counts = np.diff(bundle.reads.start)
+        rows = np.argsort(-counts, kind="stable")[:most]
+        return [bundle.visitors[int(row)] for row in rows if counts[row]]
+
+    def start(self) -> None:
+        """Refresh from now on in a thread; waits a while for the first time to succeed."""
+        threading.Thread(target=self._run, name="refresh", daemon=True).start()
+        self._looked.wait(self._settings.patience)
+
+    def stop(self) -> None:
+        """End the thread at its next turn."""
+        self._stop.set()
+
+    def refresh(self, now: int) -> None:
+        """Take a new bundle if there is one, and whatever the store has learned; never raises."""
+        try:
+            self._take_bundle(now)
+            self._follow_store(now)
+        except Exception as error:
+            self._failed("refresh", error)
+        self.state = dataclasses.replace(self.state, refreshed=now)
+        if self.state.bundle:
+            metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.refresh(int(time.time()))
+            self._looked.set()
+            self._stop.wait(self._settings.refresh)
+
+    def _take_bundle(self, now: int) -> None:
+        state = self.state
+        try:
+            wanted = bundles.current(self._settings.bundles)
+        except BundleMissing:
+            return
+        if wanted == state.bundle:
+            if state.refused:  # rolled back to what is served
+                self.state = dataclasses.replace(state, refused="", refused_because="")
+            return
+        if wanted == state.refused and now < state.refused_at + RETRY:
+            return
+        folder = self._settings.bundles / wanted
+        try:
+            bundles.verify(folder)
+            fresh = self._assemble(bundles.open_bundle(folder))
+            _probe(fresh, now)
+        except Exception as error:
+            metrics.REFRESH_FAILURES.labels("bundle").inc()
+            reason = _reason(error)
+            log.warning("bundle refused", bundle=wanted, reason=reason)
+            self.state = dataclasses.replace(
+                self.state, refused=wanted, refused_because=reason, refused_at=now
+            )
+            return
+        mark = fresh.bundle.manifest.mark
+        try:
+            mark = self._catch_up(fresh.live, mark)
+        except Exception:
+            # The engine in service knows of withdrawals that the new one would not: keep it.
+            if self.state.bundle:
+                raise
+        fresh.live.refresh(now)
+        self._served, self._mark = fresh, mark
+        self.state = dataclasses.replace(
+            self.state,
+            bundle=wanted,
+            bundle_created=fresh.bundle.manifest.created,
+            refused="",
+            refused_because="",
+        )
+        metrics.SWAPS.inc()
+        log.info("bundle in service", bundle=wanted)
+
+    def _follow_store(self, now: int) -> None:
+        live = self._served.live
+        try:
+            self._mark = self._catch_up(live, self._mark)
+        except Exception as error:
+            self._failed("store", error)
+            self.state = dataclasses.replace(self.state, store_reachable=False)
+        else:
+            self.state = dataclasses.replace(self.state, store_reachable=True, error="")
+        live.refresh(now)
+
+    def _catch_up(self, live: Live, mark: Mapping[str, int]) -> Mapping[str, int]:
+        """Feed ``live`` all that the store has after ``mark``, and return the new mark."""
+        while True:
+            changes = self.store.changes(mark)
+            if changes.mark == mark:
+                return mark
+            live.add(changes.articles)
+            live.withdraw(changes.withdrawn)
+            live.observe(changes.events)
+            mark = changes.mark
+
+    def _assemble(self, bundle: Bundle) -> Served:
+        live = Live(bundle)
+        return Served(Engine(bundle, live, self._settings.policy), live, bundle)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        metrics.REFRESH_FAILURES.labels(what).inc()
+        reason = _reason(error)
+        if reason != self.state.error:  # a lasting failure is one line, not one a second
+            log.error(f"{what} failed", exc_info=error)
+        self.state = dataclasses.replace(self.state, error=reason)
+
+
+def _probe(served: Served, now: int) -> None:
+    """Ask a new engine what pages will ask; raises whatever it raises."""
+    catalogue = served.bundle.catalogue
+    ends = {0, len(catalogue) // 2, len(catalogue) - 1} if len(catalogue) else set()
+    queries = [Query(site="", now=now)]
+    queries += [Query(catalogue.id(row).site, now, catalogue.id(row)) for row in sorted(ends)]
+    queries += [dataclasses.replace(query, visitor="probe") for query in queries]
+    for query in queries:
+        for item in served.engine.recommend(query).items:
+            served.engine.card(item.article)
+
+
+def _reason(error: Exception) -> str:
+    # Other libraries' messages may hold an address with a password; ours are written for people.
+    return str(error) if isinstance(error, RecsysError) else type(error).__name__

@@ -1,0 +1,58 @@
+"""Counts what operators watch, summed over all workers of a run."""
+
+import os
+
+from flask import Blueprint, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter("recsys_requests", "Requests answered.", ["route", "method", "status"])
+SECONDS = Histogram(
+    "recsys_request_seconds",
+    "Time to answer, in seconds.",
+    ["route"],
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
+FILL = Histogram(
+    "recsys_slate_fill",
+    "Items given as a share of those asked for.",
+    buckets=(0.0, 0.25, 0.5, 0.75, 0.99, 1.0),
+)
+ITEMS = Counter("recsys_items", "Items given, by the source that proposed them.", ["source"])
+ENGINE_FAILURES = Counter("recsys_engine_failures", "Requests answered empty after an exception.")
+REFRESH_FAILURES = Counter("recsys_refresh_failures", "Refreshes that failed.", ["what"])
+SWAPS = Counter("recsys_bundle_swaps", "Bundles taken into service, counted in each worker.")
+BUNDLE_AGE = Gauge(
+    "recsys_bundle_age_seconds",
+    "Age of the oldest bundle that a live worker serves; absent without a bundle.",
+    [],
+    multiprocess_mode="livemax",
+)
+
+
+def blueprint() -> Blueprint:
+    """Return the route that Prometheus scrapes."""
+    pages = Blueprint("metrics", __name__)
+
+    @pages.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+    return pages
+
+
+def _registry() -> CollectorRegistry:
+    # One process sees only its own counts; the files of this run hold those of all workers.
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry

@@ -1,0 +1,75 @@
+"""Answers article pages: the request this whole project exists for."""
+
+import time
+from collections.abc import Callable
+
+import orjson
+import structlog
+from flask import Response, g
+from flask_openapi3 import APIBlueprint, Tag
+
+from recsys.types import ArticleId, Card
+from service import demo, metrics
+from service.holder import Holder
+from service.problems import MEDIA_TYPE, Problem
+from service.settings import Settings
+from service.wire import Answer, Ask, dump_slate, parse_query
+
+log = structlog.get_logger()
+TAG = Tag(name="recommendations", description="Links for article pages.")
+PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+
+
+def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
+    """Return the route ``GET /v1/recommendations``."""
+    api = APIBlueprint("recommendations", __name__, abp_tags=[TAG], url_prefix="/v1")
+
+    @api.get("/recommendations", responses={200: Answer, 422: PROBLEM})
+    def recommendations(query: Ask) -> Response:
+        """Links for one article page
+
+        The page names its article by `site` and `key`, by `article` or by `url`; the front page
+        of a site names only its `site`. Whatever nobody knows is said in `notes`, never an error.
+        """
+        try:
+            body = _answer(query, holder, settings)
+        except Exception:
+            # The article page must not suffer: it shows no box, and the log says why.
+            log.exception("engine failed")
+            metrics.ENGINE_FAILURES.inc()
+            body = _nothing(f"the engine failed on request {g.request_id}")
+        return _json(body)
+
+    return api
+
+
+def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, object]:
+    engine = holder.engine
+    query, notes = parse_query(ask, int(time.time()), engine.find_url)
+    if query.site and settings.sites and query.site not in settings.sites:
+        notes.append(f"site {query.site!r} is not in the configuration")
+    slate = engine.recommend(query)
+    body = dump_slate(slate, _cards(engine.card, settings, query.visitor), settings, notes)
+    metrics.FILL.observe(len(slate.items) / query.n)
+    for item in slate.items:
+        metrics.ITEMS.labels(item.source).inc()
+    return body
+
+
+def _cards(
+    card: Callable[[ArticleId], Card], settings: Settings, visitor: str
+) -> Callable[[ArticleId], Card]:
+    return (lambda article: demo.card(card(article), visitor)) if settings.demo else card
+
+
+def _nothing(note: str) -> dict[str, object]:
+    return {"slate": "", "bundle": "", "policy": "", "notes": [note], "items": []}
+
+
+def _json(body: dict[str, object]) -> Response:
+    response = Response(orjson.dumps(body), mimetype="application/json")
+    # A withdrawn article must be gone within two seconds, and an answer may be personal: no cache.
+    response.headers["Cache-Control"] = "no-store"
+    # Any page may ask: the answer holds public links only, and cookies are never read.
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response

@@ -1,0 +1,163 @@
+"""Translates between HTTP and the engine's values, and describes both for the API document."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from recsys.types import ArticleId, Card, Query, Slate
+from service.settings import Settings
+
+MAX_ITEMS = 50
+MAX_HISTORY = 50
+Lookup = Callable[[str], ArticleId | None]
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+class Parameters(BaseModel):
+    """Query parameters; unknown ones are refused, so that a misspelt one cannot go unnoticed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    @functools.cache
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema, made once: flask-openapi3 asks for it on every request."""
+        return super().model_json_schema(*args, **kwargs)
+
+
+class Ask(Parameters):
+    """What a page tells about itself and its reader."""
+
+    site: str = Field("", max_length=64, description="Site of the page; taken from `article`.")
+    key: str = Field("", max_length=512, description="Key of the page's article; needs `site`.")
+    article: str = Field("", max_length=577, description="The page's article, as `site/key`.")
+    url: str = Field("", max_length=2048, description="Address of the page, where no key is known.")
+    visitor: str = Field(
+        "", max_length=128, description="Pseudonymous id of a reader who has consented."
+    )
+    history: str = Field(
+        "",
+        max_length=8192,
+        description=f"Articles read in this session, oldest first: `site/key,site/key`. "
+        f"The last {MAX_HISTORY} count.",
+    )
+    n: int = Field(6, ge=1, le=MAX_ITEMS, description="How many items to give.")
+
+    @field_validator("article")
+    @classmethod
+    def _article(cls, value: str) -> str:
+        if value:
+            ArticleId.parse(value)
+        return value
+
+    @field_validator("history")
+    @classmethod
+    def _history(cls, value: str) -> str:
+        for part in filter(None, value.split(",")):
+            ArticleId.parse(part)
+        return value
+
+    @model_validator(mode="after")
+    def _one_article(self) -> Self:
+        given = [name for name in ("key", "article", "url") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"give one of key, article and url, not {' and '.join(given)}")
+        if self.key and not self.site:
+            raise ValueError("key needs site: a key names an article within its site only")
+        return self
+
+
+class ItemOut(BaseModel):
+    """One card."""
+
+    site: str
+    key: str
+    site_name: str
+    url: str = Field(description="Absolute http(s), or a path on this service.")
+    title: str
+    section: str = Field(description="Shown above the title; may be empty.")
+    language: str
+    image: str = Field(description="Absolute http(s), a path on this service, or empty.")
+    sponsored: bool
+    published: int = Field(description="UTC seconds.")
+    score: float
+    source: str = Field(description="The source that ranked it highest.")
+    reason: str = Field(description="Why it is shown, for people.")
+
+
+class Answer(BaseModel):
+    """A slate of links for one page."""
+
+    slate: str = Field(description="Id of this slate.")
+    bundle: str = Field(description="The bundle that made it; empty where there is none.")
+    policy: str = Field(description="Digest of the policy that made it.")
+    notes: list[str] = Field(description="What was unusual, for people.")
+    items: list[ItemOut]
+
+
+def parse_query(ask: Ask, now: int, find_url: Lookup) -> tuple[Query, list[str]]:
+    """Return the engine's query and notes on what the page named but nobody knows."""
+    notes: list[str] = []
+    article = None
+    if ask.article:
+        article = ArticleId.parse(ask.article)
+    elif ask.key:
+        article = ArticleId(ask.site, ask.key)
+    elif ask.url:
+        article = find_url(ask.url)
+        if article is None:
+            notes.append("no article is known by this url")
+    history = [ArticleId.parse(part) for part in ask.history.split(",") if part]
+    site = ask.site or (article.site if article else "")
+    query = Query(site, now, article, ask.visitor, tuple(history[-MAX_HISTORY:]), ask.n)
+    return query, notes
+
+
+def dump_slate(
+    slate: Slate, card: Callable[[ArticleId], Card], settings: Settings, notes: list[str]
+) -> dict[str, Any]:
+    """Return the answer to a page, as ``Answer`` describes it."""
+    items = []
+    for item in slate.items:
+        shown = card(item.article)
+        if not safe(shown.url):
+            notes = [*notes, f"left out {item.article}: its url is neither http(s) nor a path"]
+            continue
+        items.append(
+            {
+                "site": shown.site,
+                "key": shown.key,
+                "site_name": settings.site_name(shown.site),
+                "url": shown.url,
+                "title": shown.title,
+                "section": shown.section,
+                "language": shown.language,
+                "image": shown.image if safe(shown.image) else "",
+                "sponsored": shown.sponsored,
+                "published": shown.published,
+                "score": round(float(item.score), 6),
+                "source": item.source,
+                "reason": item.reason,
+            }
+        )
+    return {
+        "slate": slate.id,
+        "bundle": slate.bundle_id,
+        "policy": slate.policy_id,
+        "notes": [*notes, *slate.notes],
+        "items": items,
+    }
+
+
+def safe(address: str) -> bool:
+    """Return whether an address is http(s) or relative; ``javascript:`` and its like are not.
+
+    Browsers skip control characters and spaces in a scheme, so an address with any is refused.
+    """
+    if not address or any(character <= " " for character in address):
+        return False
+    scheme = _SCHEME.match(address)
+    return scheme is None or scheme[0].lower() in ("http:", "https:")
