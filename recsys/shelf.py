@@ -17,7 +17,7 @@ def publish(root: Path, id: str) -> None:
 
     Raises ``BundleMissing`` where there is no such bundle.
     """
-    if not _plain(id) or not (root / id / manifest.NAME).is_file():
+    if not (folder(root, id) / manifest.NAME).is_file():
         raise BundleMissing(f"there is no bundle {id!r} in {root}; see: recsys bundles list")
     _point(root, [id, *(old for old in history(root) if old != id)])
 
@@ -44,6 +44,16 @@ def current(root: Path) -> str:
     if not ids:
         raise BundleMissing(f"no bundle has been published in {root}; make one: recsys train")
     return ids[0]
+
+
+def folder(root: Path, id: str) -> Path:
+    """Return the directory of the bundle ``id``, which may not exist.
+
+    Raises ``BundleMissing`` for an id that no bundle can have, such as a path.
+    """
+    if not _plain(id):
+        raise BundleMissing(f"{id!r} is not the id of a bundle; see: recsys bundles list")
+    return root / id
 
 
 def history(root: Path) -> list[str]:
