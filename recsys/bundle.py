@@ -110,7 +110,7 @@ class Bundle:
             visitors=Vocabulary(),
             vectors=vectors,
             signatures=np.zeros((0, WIDTH), np.uint32),
-            embedder=TfidfSvd((), np.zeros(0, np.float32), np.zeros((dims, 0), np.float32)),
+            embedder=TfidfSvd((), np.zeros(0, np.float32), np.zeros((0, dims), np.float32)),
             factors=Factors(tastes, tastes, np.zeros((factors, factors), np.float32)),
             cold_map=np.zeros((dims + 1, factors), np.float32),
             index=ArticleIndex(vectors),

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import sparse
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
@@ -42,7 +41,7 @@ def text_of(article: Article) -> str:
     return f"{' '.join(article.title.split())}\n{article.body}"
 
 
-TITLE_COUNT = 3
+TITLE_COUNT = 2
 """How often a word of the title counts against once in the body."""
 LONGEST = 20_000
 """Characters of a text that are read; a whole news article has some 2,000 to 6,000."""
@@ -51,65 +50,74 @@ LONGEST = 20_000
 class TfidfSvd:
     """Latent semantic analysis: tf-idf terms, projected on the leading singular vectors.
 
-    Deerwester et al. (1990), Indexing by latent semantic analysis. On whole news articles it beats
-    a small neural model, at fifty times its speed (``benchmarks/bbc_relatedness.py``).
+    Deerwester et al. (1990), Indexing by latent semantic analysis, with the axes weighted by their
+    singular values. On whole news articles it beats a small neural model, at fifty times its speed
+    (``benchmarks/bbc_relatedness.py``).
     """
 
     name = "tfidf-svd"
 
-    def __init__(self, terms: Sequence[str], idf: Float32, components: Float32) -> None:
-        """Take ``terms`` [t] with their inverse document frequencies f32[t] and axes f32[d, t]."""
+    def __init__(self, terms: Sequence[str], idf: Float32, axes: Float32) -> None:
+        """Take ``terms`` [t], their inverse document frequencies f32[t] and axes f32[t, d]."""
         self.terms = tuple(terms)
         self.idf = idf
-        self.components = components
-        self.dims = int(components.shape[0])
+        self.axes = axes
+        self.dims = int(axes.shape[1])
         self._vectorizer = _vectorizer(vocabulary={t: i for i, t in enumerate(self.terms)})
         if self.terms:
             self._vectorizer.idf_ = idf
-        self._axes = np.ascontiguousarray(components.T)
 
     @classmethod
     def fit(cls, texts: Sequence[str], dims: int = 64, seed: int = 0) -> "TfidfSvd":
         """Learn terms and axes from a collection; the same texts and seed give the same bits.
 
-        Where the collection has fewer than ``dims`` documents or terms, the axes that it cannot
-        fill are zero, so that the width is always ``dims``.
+        Of more than ``SAMPLE`` texts every n-th is read. Where there are fewer than ``dims``
+        documents or terms, the axes that they cannot fill are zero: the width is always ``dims``.
         """
-        vectorizer = _vectorizer(min_df=2 if len(texts) >= FEW else 1)
-        components = np.zeros((dims, 0), np.float32)
+        chosen = texts[:: max(1, -(-len(texts) // SAMPLE))]
+        rare = min(3, 1 + len(chosen) // FEW)
+        vectorizer = _vectorizer(min_df=rare, max_features=MOST_TERMS)
         try:
-            matrix = vectorizer.fit_transform(texts)
+            matrix = vectorizer.fit_transform(chosen)
         except ValueError:  # scikit-learn's word for: no text holds any term
-            return cls((), np.empty(0, np.float32), components)
-        components = np.zeros((dims, matrix.shape[1]), np.float32)
-        axes = _axes(matrix, dims, seed)
-        components[: len(axes)] = axes
-        return cls(
-            vectorizer.get_feature_names_out().tolist(),
-            vectorizer.idf_.astype(np.float32),
-            components,
-        )
+            return cls((), np.zeros(0, np.float32), np.zeros((0, dims), np.float32))
+        axes = np.zeros((matrix.shape[1], dims), np.float32)
+        rank = min(dims, min(matrix.shape))
+        # one thread: the order of additions, and so the last bit, must not depend on the machine
+        with threadpool_limits(1):
+            _, weight, found = randomized_svd(matrix, rank, n_iter=4, random_state=seed)
+        axes[:, :rank] = (found * (weight / weight[0])[:, None]).T
+        terms = vectorizer.get_feature_names_out().tolist()
+        return cls(terms, vectorizer.idf_.astype(np.float32), axes)
 
     def embed(self, texts: Sequence[str]) -> Float32:
         """Return f32[n, dims] as ``Embedder.embed`` says."""
         if not self.terms or not len(texts):
             return np.zeros((len(texts), self.dims), np.float32)
-        return unit(np.asarray(self._vectorizer.transform(texts) @ self._axes, np.float32))
+        return unit(np.asarray(self._vectorizer.transform(texts) @ self.axes, np.float32))
 
     def save(self, folder: Path) -> None:
-        """Write terms, idf and components into ``folder``."""
+        """Write terms, idf and axes into ``folder``."""
         _write_json(folder / "terms.json", self.terms)
         np.save(folder / "idf.npy", self.idf)
-        np.save(folder / "components.npy", self.components)
+        np.save(folder / "axes.npy", self.axes)
 
     @classmethod
     def load(cls, folder: Path) -> "TfidfSvd":
-        """Read what ``save`` wrote; embeddings are equal to the bit."""
+        """Read what ``save`` wrote, the axes memory-mapped; embeddings are equal to the bit."""
         return cls(
             json.loads((folder / "terms.json").read_bytes()),
             np.load(folder / "idf.npy", allow_pickle=False),
-            np.load(folder / "components.npy", allow_pickle=False),
+            np.load(folder / "axes.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray),
         )
+
+
+SAMPLE = 50_000
+"""Texts that terms and axes are learned from at most."""
+MOST_TERMS = 200_000
+"""Terms that are kept at most, the most frequent ones."""
+FEW = 200
+"""Below so many texts a term of any of them counts; below twice as many, one of two; then three."""
 
 
 class SentenceEmbedder:
@@ -207,29 +215,22 @@ def tokens(text: str) -> list[str]:
     return found
 
 
-FEW = 20
-"""Below so many documents a term that occurs in only one of them still counts."""
-
-
-def _terms(text: str) -> Iterator[str]:
+def _features(text: str) -> Iterator[str]:
     title, _, body = text[:LONGEST].partition("\n")
-    for words, count in ((tokens(title), TITLE_COUNT), (tokens(body), 1)):
-        for word in words:
-            if word not in ENGLISH_STOP_WORDS:
-                for _ in range(count):
-                    yield word
+    for part, count in ((title, TITLE_COUNT), (body, 1)):
+        previous = ""
+        for word in tokens(part):
+            if word in ENGLISH_STOP_WORDS:
+                continue
+            yield from (word,) * count
+            # two words in a row tell more than each; unspaced scripts have their pairs already
+            if previous and word < UNSPACED:
+                yield from (f"{previous} {word}",) * count
+            previous = word if word < UNSPACED else ""
 
 
 def _vectorizer(**settings: Any) -> TfidfVectorizer:
-    return TfidfVectorizer(analyzer=_terms, sublinear_tf=True, dtype=np.float32, **settings)
-
-
-def _axes(matrix: sparse.csr_matrix, dims: int, seed: int) -> Float32:
-    rank = min(dims, min(matrix.shape))
-    # one thread: the order of additions, and so the last bit, must not depend on the machine's load
-    with threadpool_limits(1):
-        _, _, axes = randomized_svd(matrix, rank, n_iter=5, random_state=seed)
-    return np.asarray(axes, np.float32)
+    return TfidfVectorizer(analyzer=_features, sublinear_tf=True, dtype=np.float32, **settings)
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -8,12 +8,14 @@ import numpy as np
 
 from recsys.arrays import Float32, Int32
 from recsys.errors import BundleCorrupt
+from recsys.factors import best
 
 FLAT_LIMIT = 50_000
 """Articles up to which every vector is compared; beyond, a graph (HNSW) is worth its building."""
 LINKS = 32
 EF_CONSTRUCTION = 80
 EF_SEARCH = 64
+_LAST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,28 +49,32 @@ class ArticleIndex:
     def search(self, queries: Float32, k: int) -> tuple[Int32, Float32]:
         """Return rows int32[q, k] and inner products f32[q, k], best first, ties by row.
 
+        By graph, which of several equals make the cut is not by row, but the same each time.
         Only positive products count as found; the rest is row -1 at score 0, as is everything for a
         query of zeros.
         """
         queries = np.ascontiguousarray(queries, np.float32)
         rows = np.full((len(queries), k), -1, np.int32)
         scores = np.zeros((len(queries), k), np.float32)
-        ask = min(k, len(self.vectors))
-        if ask == 0 or not len(queries):
+        # one more than wanted shows whether the cut falls among equals
+        ask = min(k + 1, len(self.vectors))
+        if k == 0 or ask == 0 or not len(queries):
             return rows, scores
         if self.graph is None:
-            found_scores, found = faiss.knn(
-                queries, self.vectors, ask, metric=faiss.METRIC_INNER_PRODUCT
-            )
+            score, found = faiss.knn(queries, self.vectors, ask, metric=faiss.METRIC_INNER_PRODUCT)
         else:
-            found_scores, found = self.graph.search(queries, ask)
-        missing = (found < 0) | ~(found_scores > 0)
-        found_scores[missing] = 0
-        found[missing] = len(self.vectors)
-        order = np.lexsort((found, -found_scores), axis=1)
-        found = np.take_along_axis(found, order, axis=1)
-        rows[:, :ask] = np.where(found < len(self.vectors), found, -1)
-        scores[:, :ask] = np.take_along_axis(found_scores, order, axis=1)
+            score, found = self.graph.search(queries, ask)
+        missing = (found < 0) | ~(score > 0)
+        score[missing], found[missing] = 0, _LAST
+        order = np.lexsort((found, -score), axis=1)[:, :k]
+        kept = order.shape[1]
+        rows[:, :kept] = np.take_along_axis(found, order, axis=1)
+        scores[:, :kept] = np.take_along_axis(score, order, axis=1)
+        rows[rows == _LAST] = -1
+        if self.graph is None and ask > k:
+            for i in np.flatnonzero((score[:, k - 1] == score[:, k]) & (score[:, k] > 0)):
+                exact, value = best(self.vectors @ queries[i], k)
+                rows[i, : len(exact)], scores[i, : len(exact)] = exact, value
         return rows, scores
 
     def neighbours(self, k: int, batch: int = 1024) -> tuple[Int32, Float32]:

@@ -1,0 +1,112 @@
+"""Nearest articles, exactly and by graph, against plain matrix products."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from recsys.embed import unit
+from recsys.errors import BundleCorrupt
+from recsys.index import ArticleIndex
+
+# eighths: sums of products are exact, so ties are ties whatever the order of additions
+VECTORS = hnp.arrays(
+    np.float32,
+    st.tuples(st.integers(0, 30), st.just(3)),
+    elements=st.integers(-8, 8).map(lambda n: n / 8),
+)
+
+
+def naive(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.full((len(queries), k), -1)
+    scores = np.zeros((len(queries), k))
+    for i, query in enumerate(queries):
+        product = vectors @ query
+        found = [r for r in np.argsort(-product, kind="stable") if product[r] > 0][:k]
+        rows[i, : len(found)] = found
+        scores[i, : len(found)] = product[found]
+    return rows, scores
+
+
+def clustered(n: int, d: int = 16, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(20, d))
+    return unit((centres[rng.integers(0, 20, n)] + rng.normal(0, 0.5, (n, d))).astype(np.float32))
+
+
+@given(VECTORS, st.integers(1, 40))
+def test_exact_search_is_the_sorted_product(vectors, k):
+    rows, scores = ArticleIndex.build(vectors).search(vectors, k)
+    expected_rows, expected_scores = naive(vectors, vectors, k)
+    np.testing.assert_array_equal(scores, expected_scores.astype(np.float32))
+    np.testing.assert_array_equal(rows, expected_rows)
+
+
+@given(VECTORS, st.integers(1, 40))
+def test_neighbours_are_the_nearest_others(vectors, k):
+    rows, scores = ArticleIndex.build(vectors).neighbours(k, batch=7)
+    assert rows.shape == scores.shape == (len(vectors), k)
+    for row, found in enumerate(rows):
+        product = vectors @ vectors[row]
+        wanted = [r for r in np.argsort(-product, kind="stable") if product[r] > 0 and r != row][:k]
+        assert found[: len(wanted)].tolist() == wanted
+        assert (found[len(wanted) :] == -1).all()
+        assert scores[row, : len(wanted)].tolist() == product[wanted].tolist()
+
+
+def test_the_graph_finds_what_the_exact_search_finds():
+    vectors = clustered(3000)
+    graph = ArticleIndex.build(vectors, flat_limit=100)
+    exact = ArticleIndex.build(vectors)
+    assert graph.graph is not None
+    assert exact.graph is None
+    found, wanted = graph.search(vectors[:200], 10)[0], exact.search(vectors[:200], 10)[0]
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found, wanted, strict=True)])
+    assert recall > 0.95
+
+
+@pytest.mark.parametrize("flat_limit", [0, 10_000])
+def test_zero_vectors_find_nothing_and_are_not_found(flat_limit):
+    vectors = clustered(200)
+    vectors[::3] = 0
+    rows, _ = ArticleIndex.build(vectors, flat_limit).search(vectors, 200)
+    assert (rows[::3] == -1).all()
+    assert (rows[rows >= 0] % 3 != 0).all()
+    assert (ArticleIndex.build(vectors, flat_limit).neighbours(5)[0][::3] == -1).all()
+
+
+def test_among_many_copies_an_article_is_not_its_own_neighbour():
+    vectors = np.ones((50, 4), np.float32) / 2
+    rows, _ = ArticleIndex.build(vectors).neighbours(5)
+    assert not (rows == np.arange(50)[:, None]).any()
+
+
+def test_a_saved_graph_answers_alike_and_two_builds_are_equal(tmp_path):
+    vectors = clustered(500)
+    built = ArticleIndex.build(vectors, flat_limit=100)
+    assert built.save(tmp_path / "graph")
+    again = ArticleIndex.load(vectors, tmp_path / "graph")
+    for one, other in zip(built.search(vectors, 7), again.search(vectors, 7), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_exact_index_needs_no_file(tmp_path):
+    vectors = clustered(50)
+    assert not ArticleIndex.build(vectors).save(tmp_path / "graph")
+    assert ArticleIndex.load(vectors, tmp_path / "graph").graph is None
+
+
+def test_a_graph_of_other_vectors_is_refused(tmp_path):
+    ArticleIndex.build(clustered(500), flat_limit=100).save(tmp_path / "graph")
+    with pytest.raises(BundleCorrupt, match="width 16"):
+        ArticleIndex.load(clustered(500, d=8), tmp_path / "graph")
+    (tmp_path / "graph").write_bytes(b"not a graph")
+    with pytest.raises(BundleCorrupt, match="cannot be read"):
+        ArticleIndex.load(clustered(500), tmp_path / "graph")
+
+
+def test_memory_mapped_vectors_are_searched_in_place(tmp_path):
+    np.save(tmp_path / "v.npy", clustered(100))
+    vectors = np.load(tmp_path / "v.npy", mmap_mode="r").view(np.ndarray)
+    assert ArticleIndex.build(vectors).search(vectors[:3], 1)[0].ravel().tolist() == [0, 1, 2]
