@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from data.sample import art
 from flask import Blueprint, Response, abort, render_template, request
 
-from data.sample import art
 from recsys.types import Article, ArticleId, Card
 from service import headers
 from service.holder import Holder

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import structlog
-
 from data.store import Store
+from threadpoolctl import threadpool_limits
+
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
 from recsys.engine import Engine
@@ -108,10 +109,12 @@ class Holder:
             metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            self.refresh(int(time.time()))
-            self._looked.set()
-            self._stop.wait(self._settings.refresh)
+        # New articles are embedded here, beside requests: one core is enough for that.
+        with threadpool_limits(1):
+            while not self._stop.is_set():
+                self.refresh(int(time.time()))
+                self._looked.set()
+                self._stop.wait(self._settings.refresh)
 
     def _take_bundle(self, now: int) -> None:
         state = self.state

@@ -22,49 +22,49 @@
 
   const STYLE = `
 :host {
-  --ink: var(--recsys-ink, #1b1b19);
-  --quiet: var(--recsys-quiet, #66645f);
-  --line: var(--recsys-line, #dedbd4);
-  --wash: var(--recsys-wash, #f1efea);
-  --accent: var(--recsys-accent, #7a2b21);
-  --serif: var(--recsys-serif, "Iowan Old Style", Charter, "Palatino Linotype", Palatino, Georgia, "Noto Serif", "Hiragino Mincho ProN", "Noto Serif CJK JP", serif);
-  --sans: var(--recsys-sans, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Hiragino Sans", "Noto Sans CJK JP", sans-serif);
+  --_ink: var(--recsys-ink, #1b1b19);
+  --_quiet: var(--recsys-quiet, #66645f);
+  --_line: var(--recsys-line, #dedbd4);
+  --_wash: var(--recsys-wash, #f1efea);
+  --_accent: var(--recsys-accent, #7a2b21);
+  --_serif: var(--recsys-serif, "Iowan Old Style", Charter, "Palatino Linotype", Palatino, Georgia, "Noto Serif", "Hiragino Mincho ProN", "Noto Serif CJK JP", serif);
+  --_sans: var(--recsys-sans, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Hiragino Sans", "Noto Sans CJK JP", sans-serif);
   all: initial; display: block; container-type: inline-size; margin-block: var(--recsys-gap, 3.5rem);
-  color: var(--ink); font-family: var(--sans); font-size: 1rem; line-height: 1.45;
+  color: var(--_ink); font-family: var(--_sans); font-size: 1rem; line-height: 1.45;
   direction: inherit; color-scheme: inherit; text-align: start;
 }
 @supports (color: light-dark(#000, #fff)) {
   :host {
-    --ink: var(--recsys-ink, light-dark(#1b1b19, #ecebe7));
-    --quiet: var(--recsys-quiet, light-dark(#66645f, #a3a19a));
-    --line: var(--recsys-line, light-dark(#dedbd4, #3a3935));
-    --wash: var(--recsys-wash, light-dark(#f1efea, #26251f));
-    --accent: var(--recsys-accent, light-dark(#7a2b21, #e2a08f));
+    --_ink: var(--recsys-ink, light-dark(#1b1b19, #ecebe7));
+    --_quiet: var(--recsys-quiet, light-dark(#66645f, #a3a19a));
+    --_line: var(--recsys-line, light-dark(#dedbd4, #3a3935));
+    --_wash: var(--recsys-wash, light-dark(#f1efea, #26251f));
+    --_accent: var(--recsys-accent, light-dark(#7a2b21, #e2a08f));
   }
 }
 :host([data-theme=light]) { color-scheme: light }
 :host([data-theme=dark]) { color-scheme: dark }
 :host([data-theme=auto]) { color-scheme: light dark }
 * { box-sizing: border-box; margin: 0; padding: 0 }
-section { border-block-start: 3px double var(--line); padding-block-start: 1.4rem }
-h2 { font: 600 1.375rem/1.25 var(--serif); letter-spacing: -.005em; text-wrap: balance }
-.line { margin-block: .3rem 1.6rem; color: var(--quiet); font-size: .875rem }
+section { border-block-start: 1px solid var(--_ink); padding-block-start: 1.25rem }
+h2 { font: 600 1.375rem/1.25 var(--_serif); letter-spacing: -.005em; text-wrap: balance }
+.line { margin-block: .3rem 1.6rem; color: var(--_quiet); font-size: .875rem }
 ul { display: grid; gap: 1.15rem 2rem; list-style: none }
 li { position: relative; display: grid; grid-template-columns: 7rem minmax(0, 1fr); gap: 0 1rem; align-content: start; align-items: start }
-li + li { border-block-start: 1px solid var(--line); padding-block-start: 1.15rem }
-.picture { display: grid; place-items: center; aspect-ratio: 3 / 2; overflow: hidden; background: var(--wash); color: var(--quiet); font: italic 2rem/1 var(--serif) }
+li + li { border-block-start: 1px solid var(--_line); padding-block-start: 1.15rem }
+.picture { display: grid; place-items: center; aspect-ratio: 3 / 2; overflow: hidden; background: var(--_wash); color: var(--_quiet); font: italic 2rem/1 var(--_serif) }
 img { display: block; width: 100%; height: 100%; object-fit: cover; transition: opacity .2s }
 li:hover img { opacity: .88 }
-.kicker { margin-block-end: .25rem; color: var(--accent); font-size: .6875rem; font-weight: 600; letter-spacing: .09em; line-height: 1.4; text-transform: uppercase }
-.title { font: 500 1.0625rem/1.32 var(--serif); overflow-wrap: anywhere }
+.kicker { margin-block-end: .25rem; color: var(--_accent); font-size: .6875rem; font-weight: 600; letter-spacing: .09em; line-height: 1.4; text-transform: uppercase }
+.title { font: 500 1.0625rem/1.32 var(--_serif); overflow-wrap: anywhere }
 a { color: inherit; text-decoration: none }
 a::after { content: ""; position: absolute; inset: 0 }
 li + li a::after { inset-block-start: 1.15rem }
 li:hover a { text-decoration: underline; text-decoration-thickness: 1px; text-underline-offset: .18em }
 a:focus-visible { outline: none }
-a:focus-visible::after { outline: 2px solid var(--accent); outline-offset: 4px; border-radius: 2px }
-.site { margin-block-start: .35rem; color: var(--quiet); font-size: .8125rem }
-.paid { border: 1px solid var(--line); border-radius: 2px; padding: .05em .4em; margin-inline-end: .5em; font-size: .6875rem; letter-spacing: .04em }
+a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px; border-radius: 2px }
+.site { margin-block-start: .35rem; color: var(--_quiet); font-size: .8125rem }
+.paid { border: 1px solid var(--_line); border-radius: 2px; padding: .05em .4em; margin-inline-end: .5em; font-size: .6875rem; letter-spacing: .04em }
 @container (min-width: 33rem) {
   ul { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 2rem }
   li { grid-template-columns: minmax(0, 1fr); gap: .8rem }

@@ -1,0 +1,65 @@
+"""``recsys serve``: the HTTP service under gunicorn."""
+
+import dataclasses
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.setup import Setup
+
+
+def serve(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port; 0 takes any free one.")
+    ] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes; one for each core is a good start.")
+    ] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each process.")] = 4,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Also serve the network's articles as pages.")
+    ] = False,
+) -> None:
+    """Answer article pages over HTTP until stopped with Ctrl-C.
+
+    A new bundle or article is taken up within a second or two. Without a bundle
+    the newest articles of the store are given.
+
+    \b
+      /v1/recommendations?site=S&key=K   links for the page of an article
+      /widget.js                         the box, for publishers' pages
+      /openapi/swagger                   the API, to browse and try
+      /healthz  /readyz  /metrics        for operators
+      /demo/                             with --demo: the network as pages
+
+    A page shows the box with one tag:
+
+    \b
+      <script async src="https://THIS/widget.js"
+              data-site="S" data-key="K"></script>
+
+    Logs go to standard error, one JSON object a line.
+    """
+    # Here and not above: other commands start faster without the service.
+    from service import server
+    from service.settings import Settings, Site
+
+    setup: Setup = context.obj
+    settings = Settings(
+        bundles=setup.bundles.absolute(),
+        store_url=setup.store_url,
+        sites={id: Site(**dataclasses.asdict(site)) for id, site in setup.sites.items()},
+        policy=setup.policy,
+        demo=demo,
+    )
+    listen = server.Listen(host, port, workers, threads)
+    server.serve(settings, listen, lambda address: _announce(address, demo))
+
+
+def _announce(address: str, demo: bool) -> None:
+    Console(highlight=False, soft_wrap=True).print(
+        f"Listening on {address}{'/demo/' if demo else '/openapi/swagger'} (Ctrl-C stops)"
+    )

@@ -1,0 +1,151 @@
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from data.store import Store
+
+from recsys.types import Article, Event, Kind
+from service.settings import Settings, Site
+
+NOW = int(time.time())
+RECSYS = str(Path(sys.executable).with_name("recsys"))
+SITES = {
+    "daily": Site("The Daily Archipelago", "https://daily.example/", "en"),
+    "culture": Site("Hana & Hearth", "https://culture.example/", "en"),
+    "travel": Site("Slow Islands", "https://travel.example/", "en"),
+}
+WORDS = """
+river station paper morning lantern harbour kitchen temple ticket winter garden bridge letter
+market island copper evening platform rice cedar window school craft silence festival wool
+""".split()  # noqa: SIM905
+
+
+def article(site: str, place: int, **fields: object) -> Article:
+    draw = random.Random(f"{site}{place}")
+    body = "\n\n".join(" ".join(draw.choices(WORDS, k=40)).capitalize() + "." for _ in range(3))
+    values: dict[str, object] = {
+        "site": site,
+        "key": f"a-{place}",
+        "url": f"https://{site}.example/a-{place}",
+        "title": f"{' '.join(draw.choices(WORDS, k=5)).capitalize()} {place}",
+        "published": NOW - 3600 * (place + 1),
+        "body": body,
+        "section": draw.choice(("News", "Craft", "Walks")),
+        "language": "en",
+        "image": f"https://{site}.example/a-{place}.jpg",
+    }
+    return Article(**{**values, **fields})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def describe() -> Callable[..., Article]:
+    """Make one article; what is not given is drawn from its site and place."""
+    return article
+
+
+@pytest.fixture
+def articles() -> list[Article]:
+    """Three sites, eight articles each, all different."""
+    return [article(site, place) for site in SITES for place in range(8)]
+
+
+@pytest.fixture
+def visits(articles: list[Article], readers: int = 30) -> list[Event]:
+    """Thirty readers, four clicks each."""
+    draw = random.Random(5)
+    return [
+        Event(
+            f"e{reader}-{step}",
+            Kind.CLICK,
+            read.id,
+            NOW - 3000 + 10 * reader + step,
+            f"reader-{reader}",
+            f"s-{reader}",
+        )
+        for reader in range(readers)
+        for step, read in enumerate(draw.sample(articles, 4))
+    ]
+
+
+@pytest.fixture
+def var(tmp_path: Path) -> Path:
+    folder = tmp_path / "var"
+    folder.mkdir()
+    lines = [f'[sites.{id}]\nname = "{s.name}"\nurl = "{s.url}"\n' for id, s in SITES.items()]
+    (folder / "recsys.toml").write_text("\n".join(lines))
+    return folder
+
+
+@pytest.fixture
+def settings(var: Path) -> Settings:
+    return Settings(var / "bundles", f"sqlite:///{var / 'recsys.db'}", SITES)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return Store.open(settings.store_url)
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    process: subprocess.Popen[str]
+    log: Path
+
+    def get(self, path: str, **params: object) -> httpx.Response:
+        return httpx.get(self.url + path, params=params or None, timeout=20)  # type: ignore[arg-type]
+
+    def workers(self) -> list[int]:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def wait_for(self, path: str, **params: object) -> httpx.Response:
+        """Ask until the service answers at all."""
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                return self.get(path, **params)
+            except httpx.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+@contextmanager
+def serving(var: Path, *options: str) -> Iterator[Service]:
+    """Run `recsys serve` as a person would, on a free port."""
+    command = [RECSYS, "--var", str(var), "serve", "--port", "0", *options]
+    log = var / "serve.log"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"http://[\d.]+:\d+", line)
+            assert found, f"no address in {line!r}; log: {log.read_text()}"
+            yield Service(found[0], process, log)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            if process.stdout:
+                process.stdout.close()
+
+
+@pytest.fixture
+def start(var: Path) -> Iterator[Callable[..., Service]]:
+    """Start `recsys serve` with further options; it ends with the test."""
+    with ExitStack() as running:
+        yield lambda *options: running.enter_context(serving(var, *options))

@@ -1,0 +1,84 @@
+import pytest
+from pydantic import ValidationError
+
+from recsys.types import ArticleId
+from service.wire import MAX_HISTORY, Ask, parse_query, safe
+
+
+def known(url: str) -> ArticleId | None:
+    return ArticleId("daily", "a-1") if url == "https://daily.example/a-1" else None
+
+
+def test_names_the_article_by_site_and_key():
+    query, notes = parse_query(Ask(site="daily", key="a-1"), 10, known)
+    assert (query.article, query.site, query.now, notes) == (("daily", "a-1"), "daily", 10, [])
+
+
+def test_takes_the_site_from_the_article():
+    query, _ = parse_query(Ask(article="daily/2024/a-1"), 10, known)
+    assert (query.site, query.article) == ("daily", ("daily", "2024/a-1"))
+
+
+def test_looks_up_an_address():
+    query, notes = parse_query(Ask(url="https://daily.example/a-1"), 10, known)
+    assert (query.article, query.site, notes) == (("daily", "a-1"), "daily", [])
+
+
+def test_an_unknown_address_is_a_note():
+    query, notes = parse_query(Ask(site="daily", url="https://daily.example/no"), 10, known)
+    assert query.article is None
+    assert notes == ["no article is known by this url"]
+
+
+def test_keeps_the_last_of_a_long_history():
+    history = ",".join(f"daily/a-{place}" for place in range(80))
+    query, _ = parse_query(Ask(history=history), 10, known)
+    assert len(query.history) == MAX_HISTORY
+    assert query.history[-1] == ("daily", "a-79")
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"n": 0}, "n"),
+        ({"n": 51}, "n"),
+        ({"n": "six"}, "n"),
+        ({"article": "no-slash"}, "article"),
+        ({"history": "daily/a-1,b"}, "history"),
+        ({"vistor": "x"}, "vistor"),
+        ({"url": "x" * 3000}, "url"),
+    ],
+)
+def test_refuses_by_name(values, field):
+    with pytest.raises(ValidationError) as caught:
+        Ask(**values)
+    assert [error["loc"] for error in caught.value.errors()] == [(field,)]
+
+
+@pytest.mark.parametrize("values", [{"key": "a"}, {"article": "a/b", "url": "https://c/"}])
+def test_refuses_an_article_named_by_half_or_twice(values):
+    with pytest.raises(ValidationError, match=r"needs site|give one of"):
+        Ask(**values)
+
+
+@pytest.mark.parametrize("address", ["https://a.example/x", "HTTP://a/", "/x", "x/y", "//a/b"])
+def test_addresses_that_may_be_shown(address):
+    assert safe(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        " javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "\x01javascript:alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+        "file:///etc/passwd",
+    ],
+)
+def test_addresses_that_may_not(address):
+    assert not safe(address)
