@@ -24,6 +24,7 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app = OpenAPI(
         "service",
         info=Info(title="recsys", version=version("recsys"), description=DESCRIPTION),
+        security_schemes={},  # none yet; without it the document says null, which is not OpenAPI
         validation_error_status=422,
         validation_error_model=problems.Problem,
         validation_error_callback=problems.invalid,

@@ -8,10 +8,9 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from service.holder import Holder
-from service.problems import MEDIA_TYPE, Problem, answer
+from service.problems import DESCRIBED, answer
 
 TAG = Tag(name="health", description="For load balancers and people on call.")
-PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
 class Alive(BaseModel):
@@ -41,7 +40,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
         """Is the process alive?"""
         return _json({"status": "ok"})
 
-    @api.get("/readyz", responses={200: Ready, 503: PROBLEM})
+    @api.get("/readyz", responses={200: Ready, 503: DESCRIBED})
     def readyz() -> Response:
         """Should this worker get traffic?
 

@@ -3,12 +3,11 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
-from data.store import Store
+from data.store import Mark, Store
 from threadpoolctl import threadpool_limits
 
 from recsys import bundle as bundles
@@ -59,7 +58,8 @@ class Holder:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store: Store | None = None
-        self._mark: Mapping[str, int] = {}
+        self._opening = threading.Lock()
+        self._mark = Mark()
         self._served = self._assemble(Bundle.empty())
         self._stop = threading.Event()
         self._looked = threading.Event()
@@ -73,9 +73,10 @@ class Holder:
     @property
     def store(self) -> Store:
         """The store, opened on first use: a connection must not be older than the fork."""
-        if self._store is None:
-            self._store = Store(self._settings.store_url)
-        return self._store
+        with self._opening:
+            if self._store is None:
+                self._store = Store.open(self._settings.store_url)
+            return self._store
 
     def sites(self) -> list[str]:
         """Return the sites that have articles."""
@@ -141,7 +142,7 @@ class Holder:
                 self.state, refused=wanted, refused_because=reason, refused_at=now
             )
             return
-        mark = fresh.bundle.manifest.mark
+        mark = Mark(**fresh.bundle.manifest.mark)
         try:
             mark = self._catch_up(fresh.live, mark)
         except Exception:
@@ -171,7 +172,7 @@ class Holder:
             self.state = dataclasses.replace(self.state, store_reachable=True, error="")
         live.refresh(now)
 
-    def _catch_up(self, live: Live, mark: Mapping[str, int]) -> Mapping[str, int]:
+    def _catch_up(self, live: Live, mark: Mark) -> Mark:
         """Feed ``live`` all that the store has after ``mark``, and return the new mark."""
         while True:
             changes = self.store.changes(mark)

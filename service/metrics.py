@@ -32,7 +32,7 @@ REFRESH_FAILURES = Counter("recsys_refresh_failures", "Refreshes that failed.", 
 SWAPS = Counter("recsys_bundle_swaps", "Bundles taken into service, counted in each worker.")
 BUNDLE_AGE = Gauge(
     "recsys_bundle_age_seconds",
-    "Age of the oldest bundle that a live worker serves; absent without a bundle.",
+    "Age of the oldest bundle that a live worker serves; 0 without a bundle.",
     [],
     multiprocess_mode="livemax",
 )

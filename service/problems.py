@@ -31,6 +31,10 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field([], description="The parameters at fault.")
 
 
+DESCRIBED = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+"""A problem among the responses of an operation."""
+
+
 def answer(status: int, detail: str, **members: Any) -> Response:
     """Return a problem as a response; ``members`` are further members of it."""
     body = {

@@ -11,20 +11,19 @@ from flask_openapi3 import APIBlueprint, Tag
 from recsys.types import ArticleId, Card
 from service import demo, metrics
 from service.holder import Holder
-from service.problems import MEDIA_TYPE, Problem
+from service.problems import DESCRIBED
 from service.settings import Settings
 from service.wire import Answer, Ask, dump_slate, parse_query
 
 log = structlog.get_logger()
 TAG = Tag(name="recommendations", description="Links for article pages.")
-PROBLEM = {"content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
 
 
 def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
     """Return the route ``GET /v1/recommendations``."""
     api = APIBlueprint("recommendations", __name__, abp_tags=[TAG], url_prefix="/v1")
 
-    @api.get("/recommendations", responses={200: Answer, 422: PROBLEM})
+    @api.get("/recommendations", responses={200: Answer, 422: DESCRIBED})
     def recommendations(query: Ask) -> Response:
         """Links for one article page
 
@@ -48,6 +47,8 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, object]:
     query, notes = parse_query(ask, int(time.time()), engine.find_url)
     if query.site and settings.sites and query.site not in settings.sites:
         notes.append(f"site {query.site!r} is not in the configuration")
+    if not engine.bundle.manifest.files:  # the one in memory, before the first training
+        notes.append("there is no bundle yet; the store's articles are shown as they come")
     slate = engine.recommend(query)
     body = dump_slate(slate, _cards(engine.card, settings, query.visitor), settings, notes)
     metrics.FILL.observe(len(slate.items) / query.n)

@@ -92,7 +92,7 @@ class Answer(BaseModel):
     """A slate of links for one page."""
 
     slate: str = Field(description="Id of this slate.")
-    bundle: str = Field(description="The bundle that made it; empty where there is none.")
+    bundle: str = Field(description="The bundle that made it; `none` before the first training.")
     policy: str = Field(description="Digest of the policy that made it.")
     notes: list[str] = Field(description="What was unusual, for people.")
     items: list[ItemOut]

@@ -47,13 +47,13 @@ def article(site: str, place: int, **fields: object) -> Article:
     return Article(**{**values, **fields})  # type: ignore[arg-type]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def describe() -> Callable[..., Article]:
     """Make one article; what is not given is drawn from its site and place."""
     return article
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def articles() -> list[Article]:
     """Three sites, eight articles each, all different."""
     return [article(site, place) for site in SITES for place in range(8)]
@@ -79,8 +79,11 @@ def visits(articles: list[Article], readers: int = 30) -> list[Event]:
 
 @pytest.fixture
 def var(tmp_path: Path) -> Path:
-    folder = tmp_path / "var"
-    folder.mkdir()
+    """A directory of the database and bundles, empty but for the configuration of the sites."""
+    return furnished(tmp_path)
+
+
+def furnished(folder: Path) -> Path:
     lines = [f'[sites.{id}]\nname = "{s.name}"\nurl = "{s.url}"\n' for id, s in SITES.items()]
     (folder / "recsys.toml").write_text("\n".join(lines))
     return folder
@@ -126,7 +129,8 @@ def serving(var: Path, *options: str) -> Iterator[Service]:
     """Run `recsys serve` as a person would, on a free port."""
     command = [RECSYS, "--var", str(var), "serve", "--port", "0", *options]
     log = var / "serve.log"
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    (var / "tmp").mkdir(exist_ok=True)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(var / "tmp")}
     with log.open("w") as errors:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
@@ -146,6 +150,21 @@ def serving(var: Path, *options: str) -> Iterator[Service]:
 
 @pytest.fixture
 def start(var: Path) -> Iterator[Callable[..., Service]]:
-    """Start `recsys serve` with further options; it ends with the test."""
+    """Start `recsys serve` on `var` with further options; it ends with the test."""
     with ExitStack() as running:
         yield lambda *options: running.enter_context(serving(var, *options))
+
+
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
+    """Start `recsys serve` on a store of the given articles; it ends with the tests of a file."""
+    with ExitStack() as running:
+
+        def started(articles: list[Article], *options: str) -> Service:
+            var = furnished(tmp_path_factory.mktemp("var"))
+            Store.open(f"sqlite:///{var / 'recsys.db'}").upsert_articles(articles)
+            service = running.enter_context(serving(var, *options))
+            service.wait_for("/healthz")
+            return service
+
+        yield started

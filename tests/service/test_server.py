@@ -8,16 +8,26 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
 PATH = "/v1/recommendations"
 
 
+@pytest.fixture(scope="module")
+def service(stocked, articles):
+    """One service for all tests that leave it as it was."""
+    return stocked(articles, "--workers", "2")
+
+
 @pytest.fixture
-def service(store, articles, start):
+def own(store, articles, start):
+    """A service for one test, to be hurt."""
     store.upsert_articles(articles)
-    return start("--workers", "2")
+    started = start("--workers", "2")
+    started.wait_for("/healthz")
+    return started
 
 
 def test_a_busy_port_is_one_sentence_and_exit_code_2(var):
@@ -47,36 +57,34 @@ def test_answers_without_a_bundle_from_the_store(service):
     assert service.get("/healthz").json() == {"status": "ok"}
 
 
-def test_a_killed_worker_is_replaced(service):
-    service.wait_for("/healthz")
-    before = service.workers()
+def test_a_killed_worker_is_replaced(own):
+    before = own.workers()
     assert len(before) == 2
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    assert service.wait_for(PATH, site="daily").status_code == 200
-    assert not set(service.workers()) & set(before)
+    assert own.wait_for(PATH, site="daily").status_code == 200
+    assert not set(own.workers()) & set(before)
 
 
-def test_metrics_are_summed_over_workers_and_outlive_them(service):
+def test_metrics_are_summed_over_workers_and_outlive_them(own):
     for _ in range(20):
-        service.get(PATH, site="daily", key="a-1")
+        own.get(PATH, site="daily", key="a-1")
     asked = 'recsys_requests_total{method="GET",route="/v1/recommendations",status="200"}'
-    assert _metrics(service)[asked] == 20
-    os.kill(service.workers()[0], signal.SIGKILL)
-    service.wait_for("/healthz")
-    values = _metrics(service)
+    assert _metrics(own)[asked] == 20
+    os.kill(own.workers()[0], signal.SIGKILL)
+    own.wait_for("/healthz")
+    values = _metrics(own)
     assert values[asked] == 20
     assert values["recsys_slate_fill_count"] == 20
     assert sum(v for name, v in values.items() if name.startswith("recsys_items_total")) == 120
     assert values['recsys_request_seconds_count{route="/v1/recommendations"}'] == 20
 
 
-def test_stops_when_told_and_leaves_nothing_behind(service, tmp_path):
-    service.wait_for("/healthz")
-    environment = Path(f"/proc/{service.workers()[0]}/environ")
-    assert environment.exists()
-    service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(20) == 0
+def test_stops_when_told_and_leaves_nothing_behind(own, var):
+    assert list((var / "tmp").glob("recsys-metrics-*"))
+    own.process.send_signal(signal.SIGTERM)
+    assert own.process.wait(20) == 0
+    assert not list((var / "tmp").glob("recsys-metrics-*"))
 
 
 def test_log_lines_are_json_and_hold_no_reader(service):
@@ -92,17 +100,10 @@ def test_log_lines_are_json_and_hold_no_reader(service):
     assert "secret" not in service.log.read_text()
 
 
-def test_keeps_a_given_request_id_unless_it_is_odd(service):
-    def id_for(given):
-        return (
-            service.get("/healthz").request
-            and __import__("httpx")
-            .get(service.url + "/healthz", headers={"X-Request-ID": given})
-            .headers["X-Request-ID"]
-        )
-
-    assert id_for("abc-123") == "abc-123"
-    assert id_for("a b\t<x>") != "a b\t<x>"
+@pytest.mark.parametrize(("given", "kept"), [("abc-123", True), ("a b<x>", False)])
+def test_keeps_a_given_request_id_unless_it_is_odd(service, given, kept):
+    answer = httpx.get(f"{service.url}/healthz", headers={"X-Request-ID": given}, timeout=20)
+    assert (answer.headers["X-Request-ID"] == given) is kept
 
 
 def _metrics(service):
