@@ -30,7 +30,7 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
         validation_error_callback=problems.invalid,
     )
     app.config.update(SWAGGER_HTML_STRING=DOCS, MAX_CONTENT_LENGTH=1_000_000)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False
     observe.register(app)
     headers.register(app)
     problems.register(app)

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from data.sample import art
 from flask import Blueprint, Response, abort, render_template, request
 
+from data.sample import art
 from recsys.types import Article, ArticleId, Card
 from service import headers
 from service.holder import Holder
@@ -64,7 +64,9 @@ def card(shown: Card, visitor: str = "") -> Card:
     return dataclasses.replace(shown, url=_link(_path(id), visitor), image=_image(id, shown.image))
 
 
-def _page(template: str, holder: Holder, settings: Settings, site: str = "", **values: Any) -> Any:
+def _page(
+    template: str, holder: Holder, settings: Settings, site: str = "", **values: Any
+) -> Response:
     reader = request.args.get("as", "")[:128]
     sites = _sites(holder, settings)
     look = next((one["look"] for one in sites if one["id"] == site), "")

@@ -2,13 +2,13 @@
 
 import time
 
-import orjson
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
 from service.holder import Holder
 from service.problems import DESCRIBED, answer
+from service.wire import respond
 
 TAG = Tag(name="health", description="For load balancers and people on call.")
 
@@ -38,7 +38,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
     @api.get("/healthz", responses={200: Alive})
     def healthz() -> Response:
         """Is the process alive?"""
-        return _json({"status": "ok"})
+        return respond({"status": "ok"})
 
     @api.get("/readyz", responses={200: Ready, 503: DESCRIBED})
     def readyz() -> Response:
@@ -60,12 +60,6 @@ def blueprint(holder: Holder) -> APIBlueprint:
         }
         if not state.refreshed:
             return answer(503, "Still looking for the first bundle.", **body)
-        return _json(body)
+        return respond(body)
 
     return api
-
-
-def _json(body: dict[str, object]) -> Response:
-    response = Response(orjson.dumps(body), mimetype="application/json")
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -69,10 +69,10 @@ def register(app: Flask) -> None:
 
 def _expected(error: HTTPException) -> Response:
     if error.response is not None:
-        return error.response  # type: ignore[return-value]
+        return error.response
     status = error.code or 500
     if status < 400:
-        return error.get_response()  # type: ignore[return-value]
+        return error.get_response()
     response = answer(status, error.description or HTTPStatus(status).phrase)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
-import orjson
 import structlog
 from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
@@ -13,7 +13,7 @@ from service import demo, metrics
 from service.holder import Holder
 from service.problems import DESCRIBED
 from service.settings import Settings
-from service.wire import Answer, Ask, dump_slate, parse_query
+from service.wire import Answer, Ask, dump_slate, parse_query, respond
 
 log = structlog.get_logger()
 TAG = Tag(name="recommendations", description="Links for article pages.")
@@ -37,12 +37,15 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             log.exception("engine failed")
             metrics.ENGINE_FAILURES.inc()
             body = _nothing(f"the engine failed on request {g.request_id}")
-        return _json(body)
+        response = respond(body)
+        # Any page may ask: the answer holds public links only, and cookies are never read.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        return response
 
     return api
 
 
-def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, object]:
+def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
     engine = holder.engine
     query, notes = parse_query(ask, int(time.time()), engine.find_url)
     if query.site and settings.sites and query.site not in settings.sites:
@@ -63,14 +66,5 @@ def _cards(
     return (lambda article: demo.card(card(article), visitor)) if settings.demo else card
 
 
-def _nothing(note: str) -> dict[str, object]:
+def _nothing(note: str) -> dict[str, Any]:
     return {"slate": "", "bundle": "", "policy": "", "notes": [note], "items": []}
-
-
-def _json(body: dict[str, object]) -> Response:
-    response = Response(orjson.dumps(body), mimetype="application/json")
-    # A withdrawn article must be gone within two seconds, and an answer may be personal: no cache.
-    response.headers["Cache-Control"] = "no-store"
-    # Any page may ask: the answer holds public links only, and cookies are never read.
-    response.headers["Access-Control-Allow-Origin"] = "*"
-    return response

@@ -57,7 +57,7 @@ def serve(settings: Settings, listen: Listen, ready: Callable[[str], None]) -> N
     _Gunicorn(settings, options).run()
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
+class _Gunicorn(BaseApplication):
     def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
         self._settings = settings
         self._options = options

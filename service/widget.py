@@ -17,6 +17,6 @@ def blueprint() -> Blueprint:
         # An hour in caches, then one conditional request: a corrected widget reaches readers soon.
         response = send_file(SCRIPT, request.environ, "text/javascript", max_age=3600)
         response.headers["Access-Control-Allow-Origin"] = "*"
-        return response  # type: ignore[return-value]
+        return response
 
     return pages

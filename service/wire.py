@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Self
 
+import orjson
+from flask import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from recsys.types import ArticleId, Card, Query, Slate
@@ -150,6 +152,13 @@ def dump_slate(
         "notes": [*notes, *slate.notes],
         "items": items,
     }
+
+
+def respond(body: dict[str, Any]) -> Response:
+    """Return a JSON response that is never kept: a withdrawn article is gone within seconds."""
+    response = Response(orjson.dumps(body), mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def safe(address: str) -> bool:
