@@ -1,0 +1,257 @@
+"""A bundle comes back as it was written, or is refused with the reason."""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from recsys import factors, manifest
+from recsys.bundle import Bundle, Manifest, Reads, cards_of, open_bundle, verify, write
+from recsys.embed import TfidfSvd, text_of
+from recsys.errors import BundleCorrupt, BundleError, BundleIncompatible, BundleMissing
+from recsys.ids import Vocabulary
+from recsys.index import ArticleIndex
+from recsys.stories import group, signatures
+from recsys.tables import Catalogue
+from recsys.trending import Trends
+from recsys.types import Article, Card, Tone
+
+ARTICLES = [
+    Article(
+        site=f"site{n % 2}",
+        key=f"2017/{n}",
+        url=f"https://site{n % 2}.example/{n}",
+        title=f"Title {n} 京都",
+        published=1_500_000_000 + n,
+        body=f"harbour town number {n} " * 5,
+        section=("news", "style")[n % 2],
+        language="en",
+        tone=Tone.GRAVE if n == 3 else Tone.NEUTRAL,
+        sponsored=n == 4,
+    )
+    for n in range(12)
+]
+
+
+def make(flat_limit: int = 50_000, created: int = 1_507_690_800) -> Bundle:
+    texts = [text_of(a) for a in ARTICLES]
+    embedder = TfidfSvd.fit(texts, dims=8)
+    vectors = embedder.embed(texts)
+    index = ArticleIndex.build(vectors, flat_limit)
+    related, scores = index.neighbours(4)
+    marks = signatures(texts)
+    reads = sparse.csr_matrix(np.eye(3, len(ARTICLES), dtype=np.float32))
+    trends = Trends(len(ARTICLES), created)
+    trends.add(np.array([1, 5], np.int32), np.array([created - 60, created], np.int64))
+    return dataclasses.replace(
+        Bundle.empty(),
+        manifest=Manifest(created=created, data_until=created, metrics={"events": 3.0}),
+        catalogue=Catalogue.of(ARTICLES, group(marks, related)),
+        cards=cards_of(ARTICLES),
+        visitors=Vocabulary(["ann", "bob", "cy"]),
+        vectors=vectors,
+        signatures=marks,
+        embedder=embedder,
+        factors=factors.fit(reads, factors=4),
+        cold_map=np.ones((9, 4), np.float32),
+        index=index,
+        related=related,
+        related_scores=scores,
+        reads=Reads(np.array([0, 2, 2, 3], np.int64), np.array([5, 1, 7], np.int32)),
+        trends=trends,
+    )
+
+
+@pytest.fixture(scope="module", params=[50_000, 0], ids=["exact", "graph"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(make(request.param), tmp_path_factory.mktemp("bundles"))
+
+
+def test_what_is_opened_is_what_was_written(folder):
+    made = make(0 if (folder / "graph.faiss").exists() else 50_000)
+    opened = open_bundle(folder)
+    for name in ("vectors", "signatures", "cold_map", "related", "related_scores"):
+        np.testing.assert_array_equal(getattr(opened, name), getattr(made, name))
+    for name in ("visitors", "articles", "gram"):
+        np.testing.assert_array_equal(getattr(opened.factors, name), getattr(made.factors, name))
+    assert opened.factors.alpha == made.factors.alpha
+    assert list(opened.catalogue.ids) == [str(a.id) for a in ARTICLES]
+    assert list(opened.catalogue.sections) == ["news", "style"]
+    assert opened.catalogue.tone.tolist() == made.catalogue.tone.tolist()
+    assert list(opened.visitors) == ["ann", "bob", "cy"]
+    assert opened.card(3) == Card.of(ARTICLES[3])
+    np.testing.assert_array_equal(opened.embedder.embed(["town"]), made.embedder.embed(["town"]))
+    np.testing.assert_array_equal(
+        opened.index.search(made.vectors, 3)[0], made.index.search(made.vectors, 3)[0]
+    )
+    now = opened.manifest.created
+    np.testing.assert_array_equal(opened.trends.counts(now), made.trends.counts(now))
+
+
+def test_each_readers_reads_oldest_first(folder):
+    reads = open_bundle(folder).reads
+    assert [reads.of(visitor).tolist() for visitor in (0, 1, 2, -1, 99)] == [
+        [5, 1],
+        [],
+        [7],
+        [],
+        [],
+    ]
+
+
+def test_arrays_are_mapped_and_cannot_be_changed(folder):
+    opened = open_bundle(folder)
+    with pytest.raises(ValueError, match="read-only"):
+        opened.vectors[0, 0] = 1
+
+
+def test_an_empty_bundle_is_a_bundle(tmp_path):
+    opened = open_bundle(write(Bundle.empty(), tmp_path))
+    assert len(opened.catalogue) == len(opened.visitors) == 0
+    assert opened.embedder.embed(["x"]).shape == (1, 64)
+    assert opened.index.search(np.ones((1, 64), np.float32), 3)[0].tolist() == [[-1, -1, -1]]
+
+
+def test_the_same_content_is_the_same_bundle_and_is_written_once(tmp_path):
+    first = write(make(), tmp_path)
+    before = first.stat().st_mtime_ns
+    assert write(make(), tmp_path) == first
+    assert first.stat().st_mtime_ns == before
+    assert first.name.startswith("20171011T030000Z-")
+    other = dataclasses.replace(make(), cold_map=np.zeros((9, 4), np.float32))
+    assert write(other, tmp_path) != first
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_damaged_bundle_is_written_anew(tmp_path):
+    folder = write(make(), tmp_path)
+    (folder / "vectors.npy").write_bytes(b"")
+    assert write(make(), tmp_path) == folder
+    assert verify(folder).id == folder.name
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@given(data=st.data())
+def test_a_flipped_bit_anywhere_is_found(folder, data):
+    path = data.draw(st.sampled_from(files(folder)))
+    content = path.read_bytes()
+    at = data.draw(st.integers(0, len(content) - 1))
+    bit = 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :])
+    try:
+        with pytest.raises(BundleError):
+            verify(folder)
+    finally:
+        path.write_bytes(content)
+    assert verify(folder).id == folder.name
+
+
+def break_off(folder: Path) -> None:
+    path = folder / "vectors.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def remove(folder: Path) -> None:
+    (folder / "embedder" / "terms.json").unlink()
+
+
+def link(folder: Path) -> None:
+    path = folder / "cold_map.npy"
+    path.rename(folder.parent / "elsewhere")
+    path.symlink_to(folder.parent / "elsewhere")
+
+
+def rename(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b"20171011T", b"20171012T"))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (break_off, r"vectors\.npy has \d+ bytes, expected"),
+        (remove, r"embedder/terms\.json is missing"),
+        (lambda f: (f / "stray.npy").touch(), r"stray\.npy does not belong"),
+        (lambda f: (f / "embedder" / "stray").touch(), "embedder/stray does not belong"),
+        (link, r"cold_map\.npy differs"),
+        (rename, "its own checksum"),
+        (lambda f: (f / "manifest.json").write_text("[]"), "not a manifest"),
+    ],
+)
+def test_damage_is_named_and_the_next_step_told(tmp_path, harm: Callable, reason: str):
+    folder = write(make(), tmp_path)
+    harm(folder)
+    with pytest.raises(BundleCorrupt, match=reason) as caught:
+        verify(folder)
+    assert "recsys bundles rollback" in str(caught.value)
+
+
+@pytest.mark.parametrize("harm", [break_off, remove])
+def test_opening_checks_sizes(tmp_path, harm: Callable):
+    folder = write(make(), tmp_path)
+    harm(folder)
+    with pytest.raises(BundleCorrupt):
+        open_bundle(folder)
+
+
+def test_opening_refuses_arrays_that_do_not_fit_together(tmp_path):
+    crooked = dataclasses.replace(make(), reads=Reads(np.zeros(4, np.int64), np.zeros(9, np.int32)))
+    folder = write(crooked, tmp_path)
+    stated = manifest.read(folder)
+    wrong = dataclasses.replace(stated, shapes={**stated.shapes, "reads": 3})
+    (folder / "manifest.json").write_bytes(wrong.dump())
+    with pytest.raises(BundleCorrupt, match="shapes"):
+        open_bundle(folder)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/../../b", "a/b/c", ".hidden", ""])
+def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path, name: str):
+    folder = write(make(), tmp_path)
+    stated = manifest.read(folder)
+    wrong = dataclasses.replace(stated, files={**stated.files, name: manifest.File(1, "0" * 64)})
+    (folder / "manifest.json").write_bytes(wrong.dump())
+    with pytest.raises(BundleCorrupt, match="outside of the bundle"):
+        open_bundle(folder)
+
+
+def test_a_bundle_of_a_later_format_says_what_to_do(tmp_path):
+    folder = write(make(), tmp_path)
+    values = json.loads((folder / "manifest.json").read_bytes())
+    (folder / "manifest.json").write_text(json.dumps({**values, "format": 99}))
+    with pytest.raises(BundleIncompatible, match=r"format 99.*recsys train"):
+        open_bundle(folder)
+
+
+def test_no_bundle_at_all(tmp_path):
+    with pytest.raises(BundleMissing, match="recsys bundles list"):
+        open_bundle(tmp_path / "nothing")
+    with pytest.raises(BundleMissing):
+        verify(tmp_path)
+
+
+def test_a_bundle_under_another_name_is_refused(tmp_path):
+    folder = write(make(), tmp_path)
+    shutil.copytree(folder, tmp_path / "copy")
+    with pytest.raises(BundleCorrupt, match=folder.name):
+        verify(tmp_path / "copy")
+
+
+@pytest.mark.parametrize("at", [0, -1, -86_400 * 365, 253_402_300_799])
+def test_any_time_makes_a_name(tmp_path, at: int):
+    assert (
+        open_bundle(
+            write(dataclasses.replace(Bundle.empty(), manifest=Manifest(created=at)), tmp_path)
+        ).manifest.created
+        == at
+    )

@@ -1,0 +1,99 @@
+"""One file says which bundle is current and remembers those before it."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from recsys.bundle import Bundle, Manifest, write
+from recsys.errors import BundleMissing
+from recsys.shelf import (
+    clean,
+    current,
+    history,
+    list_bundles,
+    prune,
+    publish,
+    rollback,
+    unreadable,
+)
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[str]:
+    """Three bundles, published one after the other, oldest first."""
+    ids = []
+    for at in (100, 200, 300):
+        made = dataclasses.replace(Bundle.empty(), manifest=Manifest(created=at))
+        ids.append(write(made, tmp_path).name)
+        publish(tmp_path, ids[-1])
+    return ids
+
+
+def test_nothing_published(tmp_path):
+    with pytest.raises(BundleMissing, match="recsys train"):
+        current(tmp_path)
+    assert list_bundles(tmp_path) == history(tmp_path / "nowhere") == []
+    with pytest.raises(BundleMissing, match="recsys train"):
+        rollback(tmp_path)
+
+
+def test_the_last_published_is_current_and_listed_first(tmp_path, three):
+    assert current(tmp_path) == three[2]
+    assert [m.id for m in list_bundles(tmp_path)] == three[::-1]
+
+
+def test_the_pointer_is_text_that_a_person_can_read(tmp_path, three):
+    assert (tmp_path / "current").read_text().splitlines() == three[::-1]
+
+
+def test_rolling_back_twice_goes_two_back_and_then_says_that_it_is_the_end(tmp_path, three):
+    assert rollback(tmp_path) == three[1] == current(tmp_path)
+    assert rollback(tmp_path) == three[0] == current(tmp_path)
+    with pytest.raises(BundleMissing, match=three[0]):
+        rollback(tmp_path)
+    assert current(tmp_path) == three[0]
+
+
+def test_after_a_rollback_a_new_bundle_has_the_good_one_before_it(tmp_path, three):
+    rollback(tmp_path)
+    publish(tmp_path, three[2])
+    assert history(tmp_path) == [three[2], three[1], three[0]]
+    publish(tmp_path, three[2])
+    assert rollback(tmp_path) == three[1]
+
+
+def test_rollback_passes_over_a_bundle_that_is_gone(tmp_path, three):
+    (tmp_path / three[1] / "manifest.json").unlink()
+    assert rollback(tmp_path) == three[0]
+
+
+@pytest.mark.parametrize("id", ["", "nothing", "../x", "/etc", "..", ".new-1"])
+def test_only_a_bundle_of_the_directory_can_be_published(tmp_path, three, id):
+    with pytest.raises(BundleMissing):
+        publish(tmp_path, id)
+    assert current(tmp_path) == three[2]
+
+
+def test_pruning_keeps_the_current_and_those_before_it(tmp_path, three):
+    never = write(dataclasses.replace(Bundle.empty(), manifest=Manifest(created=50)), tmp_path)
+    (tmp_path / "notes").mkdir()
+    prune(tmp_path, 2)
+    assert {p.name for p in tmp_path.iterdir()} == {three[1], three[2], "notes", "current"}
+    assert not never.exists()
+    prune(tmp_path, 0)
+    assert [m.id for m in list_bundles(tmp_path)] == [three[2]]
+
+
+def test_cleaning_removes_only_what_was_never_whole(tmp_path, three):
+    (tmp_path / ".new-abc").mkdir()
+    (tmp_path / ".new-abc" / "vectors.npy").touch()
+    (tmp_path / ".new-current").touch()
+    clean(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {*three, "current"}
+
+
+def test_damaged_bundles_are_told_apart(tmp_path, three):
+    (tmp_path / three[0] / "manifest.json").write_text("{}")
+    assert [m.id for m in list_bundles(tmp_path)] == [three[2], three[1]]
+    assert list(unreadable(tmp_path)) == [three[0]]
