@@ -41,8 +41,6 @@ __all__ = [
     "write",
 ]
 
-HOUR = 3600.0
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reads:
@@ -117,8 +115,8 @@ class Bundle:
             related=np.zeros((0, 1), np.int32),
             related_scores=np.zeros((0, 1), np.float32),
             reads=Reads(np.zeros(1, np.int64), np.zeros(0, np.int32)),
-            trends=Trends(0, HOUR, 0),
-            coread=CoRead.empty(24 * HOUR, 64),
+            trends=Trends(0, 0),
+            coread=CoRead.empty(),
         )
 
 

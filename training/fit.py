@@ -6,14 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from recsys import coread, factors
+from recsys import coread, factors, trending
 from recsys.bundle import Bundle, Manifest, Reads, cards_of
 from recsys.embed import Embedder, TfidfSvd, text_of
 from recsys.ids import Vocabulary
 from recsys.index import ArticleIndex
 from recsys.stories import group, signatures
 from recsys.tables import Catalogue, Interactions
-from recsys.trending import Trends, first_voices
 from recsys.types import Article
 from recsys.weights import confidence
 from training.recipe import Recipe
@@ -77,21 +76,18 @@ def fit(
         learned = learned.warmed(vectors, cold_map, support)
         note(f"{int((support == 0).sum())} articles without readers")
 
-    opens = events.reads()
     with stage("trends", report) as note:
-        trends = Trends(len(articles), recipe.trend_half_life, now)
-        voices = first_voices(opens)
-        trends.add(voices.article, voices.at)
-        note(f"{len(voices)} voices")
+        trends = trending.fit(events, len(articles), now, recipe.trend_half_lives)
+        opens = events.reads()
+        note(f"{len(opens)} openings")
 
     with stage("read together", report) as note:
         together = coread.fit(
-            opens,
+            events,
             len(articles),
             now=now,
-            half_life=recipe.coread_half_life,
+            half_lives=recipe.coread_half_lives,
             width=recipe.coread_width,
-            reach=recipe.coread_reach,
         )
         note(f"{len(together.arrays()['columns'])} transitions")
 
