@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,14 +101,28 @@ class Holder:
 
     def refresh(self, now: int) -> None:
         """Take a new bundle if there is one, and whatever the store has learned; never raises."""
-        try:
-            self._take_bundle(now)
-            self._follow_store(now)
-        except Exception as error:
-            self._failed("refresh", error)
-        self.state = dataclasses.replace(self.state, refreshed=now)
+        bundle = self._attempt("bundle", self._take_bundle, now)
+        store = self._attempt("store", self._follow_store, now)
+        self.state = dataclasses.replace(
+            self.state,
+            refreshed=now,
+            store_reachable=not store,
+            error="; ".join(filter(None, (bundle, store))),
+        )
         if self.state.bundle:
             metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
+
+    def _attempt(self, what: str, step: Callable[[int], None], now: int) -> str:
+        """Do one step and return why it failed, empty where it did not."""
+        try:
+            step(now)
+        except Exception as error:
+            metrics.REFRESH_FAILURES.labels(what).inc()
+            reason = f"{what}: {_reason(error)}"
+            if reason not in self.state.error:  # a lasting failure is one line, not one a second
+                log.error("refresh failed", what=what, exc_info=error)
+            return reason
+        return ""
 
     def _run(self) -> None:
         # New articles are embedded here, beside requests: one core is enough for that.
@@ -165,12 +180,8 @@ class Holder:
         live = self._served.live
         try:
             self._mark = self._catch_up(live, self._mark)
-        except Exception as error:
-            self._failed("store", error)
-            self.state = dataclasses.replace(self.state, store_reachable=False)
-        else:
-            self.state = dataclasses.replace(self.state, store_reachable=True, error="")
-        live.refresh(now)
+        finally:
+            live.refresh(now)  # trends fade and articles expire even while the store is away
 
     def _catch_up(self, live: Live, mark: Mark) -> Mark:
         """Feed ``live`` all that the store has after ``mark``, and return the new mark."""
@@ -186,13 +197,6 @@ class Holder:
     def _assemble(self, bundle: Bundle) -> Served:
         live = Live(bundle)
         return Served(Engine(bundle, live, self._settings.policy), live, bundle)
-
-    def _failed(self, what: str, error: Exception) -> None:
-        metrics.REFRESH_FAILURES.labels(what).inc()
-        reason = _reason(error)
-        if reason != self.state.error:  # a lasting failure is one line, not one a second
-            log.error(f"{what} failed", exc_info=error)
-        self.state = dataclasses.replace(self.state, error=reason)
 
 
 def _probe(served: Served, now: int) -> None:

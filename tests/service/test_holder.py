@@ -118,3 +118,12 @@ def test_a_policy_reaches_the_engine(settings, filled):
 
     holder = Holder(dataclasses.replace(settings, policy=Policy(diversity=0.7)))
     assert asked(holder).policy_id == Policy(diversity=0.7).id
+
+
+def test_a_damaged_pointer_stops_neither_the_store_nor_the_engine(settings, filled, trained):
+    (settings.bundles / "current").write_bytes(b"\xff\xfe\x00 not a pointer")
+    holder = Holder(settings)
+    holder.refresh(T)
+    assert len(asked(holder).items) == 6
+    assert holder.state.store_reachable
+    assert holder.state.error or holder.state.refused
