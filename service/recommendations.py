@@ -37,8 +37,11 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             log.exception("engine failed")
             metrics.ENGINE_FAILURES.inc()
             body = _nothing(f"the engine failed on request {g.request_id}")
-        response = respond(body)
-        # Any page may ask: the answer holds public links only, and cookies are never read.
+        return respond(body)
+
+    @api.after_request
+    def share(response: Response) -> Response:
+        # Any page may ask: answers hold public links only, and cookies are never read.
         response.headers["Access-Control-Allow-Origin"] = "*"
         return response
 

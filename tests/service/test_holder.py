@@ -101,7 +101,6 @@ def test_a_broken_first_bundle_leaves_the_store_to_serve(settings, trained):
 def test_a_lost_store_is_reported_while_the_last_state_is_served(settings, trained):
     holder = Holder(settings)
     holder.refresh(T)
-    before = asked(holder)
     holder.store.close()
     database = settings.bundles.parent / "recsys.db"
     database.write_bytes(b"this is not a database any more" * 400)
@@ -110,7 +109,8 @@ def test_a_lost_store_is_reported_while_the_last_state_is_served(settings, train
     holder.refresh(T + 1)
     assert holder.state.store_reachable is False
     assert holder.state.error
-    assert asked(holder) == before
+    assert asked(holder).bundle_id == trained.id
+    assert len(asked(holder).items) == 6
 
 
 def test_a_policy_reaches_the_engine(settings, filled):

@@ -126,8 +126,9 @@ def test_a_wrong_parameter_is_named_in_a_problem(client, query, field):
     assert [error["field"] for error in answer.json["errors"]] == [field or "query"]
 
 
-def test_any_page_may_ask_and_nothing_is_cached(client):
-    headers = client.get(PATH, headers={"Origin": "https://elsewhere.example"}).headers
+@pytest.mark.parametrize("query", ["", "?n=0"])
+def test_any_page_may_ask_and_nothing_is_cached(client, query):
+    headers = client.get(PATH + query, headers={"Origin": "https://elsewhere.example"}).headers
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert "Access-Control-Allow-Credentials" not in headers
     assert headers["Cache-Control"] == "no-store"
