@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.setup import Setup
 from recsys import manifest, shelf
@@ -29,19 +29,19 @@ def list_(context: typer.Context, json: AsJson = False) -> None:
         rows = [{**_summary(m), "current": m.id == (past or [""])[0]} for m in found]
         _print_json({"bundles": rows, "damaged": damaged})
         return
-    table = Table("", "bundle", "made", "articles", "readers", "stories", "size", "code")
+    table = Table("", Column("bundle, by time (UTC)", no_wrap=True))
+    for name in ("articles", "readers", "stories", "size"):
+        table.add_column(name, justify="right")
     for m in found:
         place = past.index(m.id) if m.id in past else -1
         table.add_row(
             {0: "current", 1: "before"}.get(place, ""),
             m.id,
-            _time(m.created),
             *(f"{m.shapes.get(name, 0):,}" for name in ("articles", "visitors", "stories")),
             _size(m),
-            m.code_version,
         )
     for id in damaged:
-        table.add_row("[red]damaged[/]", id, "", "", "", "", "", "")
+        table.add_row("[red]damaged[/]", id)
     _print(table if table.row_count else f"no bundles in {root}; make one: recsys train")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import serve, setup
+from cli import bundles, serve, setup, train
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(serve.serve)
+app.command()(train.train)
+app.add_typer(bundles.app, name="bundles")
 
 
 @app.callback()

@@ -1,0 +1,89 @@
+"""Trains a bundle from the store and makes it current."""
+
+import datetime
+import logging
+import sys
+import time
+from typing import Annotated
+
+import orjson
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.setup import Setup
+from recsys.errors import DataError
+from service import logs
+from training.stages import Stage
+
+
+def train(
+    context: typer.Context,
+    now: Annotated[
+        str,
+        typer.Option(
+            help="Train on what was known before this time (ISO 8601, UTC unless it says"
+            " otherwise); the present by default.",
+            show_default=False,
+        ),
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Learn a bundle from everything in the store, and make it the one that is served."""
+    # the mathematics takes seconds to load, and other commands should not wait for it
+    from data.store import Store
+
+    from training.run import run
+
+    setup: Setup = context.obj
+    _configure_logs()
+    moment = parse_time(now) if now else int(time.time())
+    done: list[Stage] = []
+    console = Console(stderr=True, highlight=False)
+    with console.status("training") as status:
+
+        def report(step: Stage) -> None:
+            if step.done:
+                done.append(step)
+            else:
+                status.update(step.name)
+
+        bundle = run(
+            Store.open(setup.store_url), setup.bundles, setup.recipe, moment, report=report
+        )
+    if json:
+        stages = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in done]
+        answer = {"id": bundle.id, "shapes": bundle.manifest.shapes, "stages": stages}
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("stage", "seconds", "result")
+    table.columns[1].justify = "right"
+    for step in done:
+        table.add_row(step.name, f"{step.seconds:.1f}", step.result)
+    out = Console(highlight=False)
+    out.print(table)
+    out.print(f"bundle {bundle.id} is current", soft_wrap=True)
+
+
+def parse_time(text: str) -> int:
+    """Return UTC seconds of an ISO 8601 time.
+
+    Raises ``DataError`` where it is none.
+    """
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(
+            f"--now {text!r} is not a time; expected ISO 8601, as 2017-10-11T03:00"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=datetime.UTC)
+    return int(moment.timestamp())
+
+
+def _configure_logs() -> None:
+    # a person sees the table; where nobody watches, the log keeps the run
+    logs.configure()
+    if sys.stderr.isatty():
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
