@@ -8,6 +8,7 @@ import pytest
 from recsys import shelf
 from recsys.policy import Policy
 from recsys.types import ArticleId, Query
+from service.app import create_app
 from service.holder import RETRY, Holder
 from training.recipe import Recipe
 from training.run import run
@@ -84,6 +85,11 @@ def test_a_bundle_with_one_flipped_byte_is_refused_and_the_old_stays(
     assert asked(holder).bundle_id == trained.id
     assert holder.state.refused == newer.id
     assert "vectors.npy" in holder.state.refused_because
+    client = create_app(settings, holder).test_client()
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert (ready.json["bundle"], ready.json["refused"]) == (trained.id, newer.id)
+    assert 'recsys_refresh_failures_total{what="bundle"}' in client.get("/metrics").text
     path.write_bytes(sound)
     holder.refresh(T + 2 + RETRY)
     assert asked(holder).bundle_id == newer.id
@@ -127,3 +133,24 @@ def test_a_damaged_pointer_stops_neither_the_store_nor_the_engine(settings, fill
     assert len(asked(holder).items) == 6
     assert holder.state.store_reachable
     assert holder.state.error or holder.state.refused
+
+
+def test_a_worker_is_not_ready_before_it_has_looked(settings):
+    holder = Holder(settings)
+    client = create_app(settings, holder).test_client()
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/readyz").mimetype == "application/problem+json"
+    assert client.get("/healthz").status_code == 200
+    holder.refresh(T)
+    assert client.get("/readyz").status_code == 200
+
+
+def test_the_thread_follows_the_store_by_itself(settings, store, articles):
+    holder = Holder(settings)
+    holder.start()
+    store.upsert_articles(articles)
+    deadline = time.monotonic() + 20
+    while not asked(holder).items and time.monotonic() < deadline:
+        time.sleep(0.05)
+    holder.stop()
+    assert len(asked(holder).items) == 6
