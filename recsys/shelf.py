@@ -1,11 +1,12 @@
 """Knows which of the bundles in a directory is current, and which were so before."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from recsys import manifest
-from recsys.errors import BundleError, BundleMissing
+from recsys.errors import BundleCorrupt, BundleError, BundleMissing
 from recsys.manifest import Manifest
 
 ASIDE = ".new-"
@@ -38,12 +39,18 @@ def rollback(root: Path) -> str:
 def current(root: Path) -> str:
     """Return the id of the current bundle.
 
-    Raises ``BundleMissing`` where none has been published.
+    Raises ``BundleMissing`` where none has been published, ``BundleCorrupt`` where the pointer
+    holds anything but ids.
     """
-    ids = history(root)
-    if not ids:
+    lines = _pointer(root)
+    if not lines:
         raise BundleMissing(f"no bundle has been published in {root}; make one: recsys train")
-    return ids[0]
+    if not _plain(lines[0]):
+        raise BundleCorrupt(
+            f"the pointer {root / 'current'} is damaged: {lines[0][:40]!r} is not the id of a"
+            " bundle; make a new one: recsys train"
+        )
+    return lines[0]
 
 
 def folder(root: Path, id: str) -> Path:
@@ -58,11 +65,7 @@ def folder(root: Path, id: str) -> Path:
 
 def history(root: Path) -> list[str]:
     """Return the ids that the pointer ``root/current`` holds, the current one first."""
-    try:
-        lines = (root / "current").read_text(encoding="utf-8").split()
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [line for line in lines if _plain(line)]
+    return [line for line in _pointer(root) if _plain(line)]
 
 
 def list_bundles(root: Path) -> list[Manifest]:
@@ -113,7 +116,17 @@ def sync(path: Path) -> None:
 
 
 def _plain(id: str) -> bool:
-    return bool(id) and not id.startswith(".") and "/" not in id and "\\" not in id
+    return _ID.fullmatch(id) is not None
+
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def _pointer(root: Path) -> list[str]:
+    try:
+        return (root / "current").read_text(encoding="utf-8", errors="replace").split()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _point(root: Path, ids: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from recsys.bundle import Bundle, Manifest, write
-from recsys.errors import BundleMissing
+from recsys.errors import BundleCorrupt, BundleMissing
 from recsys.shelf import (
     clean,
     current,
@@ -72,6 +72,16 @@ def test_rollback_passes_over_a_bundle_that_is_gone(tmp_path, three):
 def test_only_a_bundle_of_the_directory_can_be_published(tmp_path, three, id):
     with pytest.raises(BundleMissing):
         publish(tmp_path, id)
+    assert current(tmp_path) == three[2]
+
+
+@pytest.mark.parametrize("content", [b"\x00\xff\x00", b"../elsewhere", b".new-1"])
+def test_a_damaged_pointer_is_told_and_the_next_run_mends_it(tmp_path, three, content):
+    (tmp_path / "current").write_bytes(content)
+    with pytest.raises(BundleCorrupt, match="recsys train"):
+        current(tmp_path)
+    assert history(tmp_path) == []
+    publish(tmp_path, three[2])
     assert current(tmp_path) == three[2]
 
 
