@@ -31,14 +31,15 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Learn a bundle from everything in the store, and make it the one that is served."""
+    setup: Setup = context.obj
+    moment = parse_time(now) if now else int(time.time())
+
     # the mathematics takes seconds to load, and other commands should not wait for it
     from data.store import Store
 
     from training.run import run
 
-    setup: Setup = context.obj
     _configure_logs()
-    moment = parse_time(now) if now else int(time.time())
     done: list[Stage] = []
     console = Console(stderr=True, highlight=False)
     with console.status("training") as status:

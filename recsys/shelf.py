@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shutil
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def clean(root: Path) -> None:
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
         else:
-            aside.unlink()
+            aside.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:
@@ -131,7 +132,7 @@ def _pointer(root: Path) -> list[str]:
 
 def _point(root: Path, ids: list[str]) -> None:
     # one file holds the pointer and its past, so that no crash can part them
-    aside = root / f"{ASIDE}current"
+    aside = root / f"{ASIDE}{secrets.token_hex(4)}"
     aside.write_text("\n".join(ids[:_REMEMBERED]) + "\n", encoding="utf-8")
     sync(aside)
     aside.replace(root / "current")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from threadpoolctl import threadpool_limits
 
 from recsys.embed import unit
 from recsys.errors import BundleCorrupt
@@ -82,7 +83,14 @@ def test_among_many_copies_an_article_is_not_its_own_neighbour():
     assert not (rows == np.arange(50)[:, None]).any()
 
 
-def test_a_saved_graph_answers_alike_and_two_builds_are_equal(tmp_path):
+def test_with_one_thread_two_builds_of_a_graph_are_equal_to_the_byte(tmp_path):
+    with threadpool_limits(1):
+        for name in ("one", "other"):
+            ArticleIndex.build(clustered(2000), flat_limit=100).save(tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_a_saved_graph_answers_alike(tmp_path):
     vectors = clustered(500)
     built = ArticleIndex.build(vectors, flat_limit=100)
     assert built.save(tmp_path / "graph")
