@@ -78,7 +78,7 @@ def _page(
         look=look,
         language=settings.sites[site].language if site in settings.sites else "",
         reader=reader,
-        readers=holder.readers(),
+        readers=list(dict.fromkeys([*holder.readers(), *filter(None, [reader])])),
         link=lambda path: _link(path, reader),
         today=f"{datetime.now(UTC):%A, %-d %B %Y}",
         **values,
