@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Int32
+from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.live import Live, View
 
 
@@ -13,8 +13,9 @@ from recsys.live import Live, View
 class Candidates:
     """What one source proposes: ``rows`` int32[k] with ``scores`` f32[k], best first.
 
-    Scores compare within a source only. Raises ``ValueError`` for a list that is not sorted, finite
-    and free of repeats, since every later step relies on it.
+    A score is the source's own estimate of the probability that the article is opened next, so
+    that scores compare between sources. Raises ``ValueError`` for a list that is not sorted,
+    finite, free of repeats and of a sum up to 1, since every later step relies on it.
     """
 
     source: str
@@ -26,6 +27,8 @@ class Candidates:
             raise ValueError(f"{self.source}: {len(self.rows)} rows, {len(self.scores)} scores")
         if not np.isfinite(self.scores).all() or (self.scores[1:] > self.scores[:-1]).any():
             raise ValueError(f"{self.source}: scores are not finite and in descending order")
+        if self.scores.sum() > 1.001:
+            raise ValueError(f"{self.source}: probabilities sum to {self.scores.sum()}")
         if len(set(self.rows.tolist())) != len(self.rows):
             raise ValueError(f"{self.source}: an article occurs twice")
 
@@ -48,6 +51,13 @@ class Situation:
     """f32[f], None for a reader of whom nothing is known."""
     language: Bool
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
+    half_life: float
+    """Seconds after publication in which an article loses half its worth; 0 for never."""
+
+    def freshness(self, rows: Int32) -> Float64:
+        """Return f64[k] ``0.5 ** (age / half_life)``, for sources that do not watch the clock."""
+        age = np.maximum(self.now - self.view.catalogue.published[rows], 0)
+        return np.exp2(-age / self.half_life) if self.half_life > 0 else np.ones(len(rows))
 
     def eligible(self, rows: Int32) -> Bool:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
@@ -61,39 +71,57 @@ class Situation:
         )
 
 
-RELATED_PULL = 0.5
-"""How much each step back in the visit counts against the next one for the related source."""
-
-
-def related(live: Live, situation: Situation, k: int) -> Candidates:
-    """Rank by likeness of content to the articles of this visit, the last one most."""
-    lists = []
-    for step, row in enumerate(reversed(situation.trail[-3:])):
-        rows, cosines = live.related(row)
-        lists.append((rows, cosines * np.float32(RELATED_PULL**step)))
-    return _ranked("related", *_summed(lists), situation, k)
+TRAIL_WEIGHTS = (1.0, 0.3, 0.1)
+"""How much the last, the second and the third last article of a visit say of the next one."""
+PRIOR_FAST = 20.0
+"""Transitions of this hour that weigh as much as what is known from before."""
+PRIOR_SLOW = 20.0
+"""Transitions of these weeks that weigh as much as what everybody opens now."""
+SHARPNESS = 10.0
+"""Turns cosines and tastes into odds: a difference of 0.1 is a factor e."""
 
 
 def co_read(live: Live, situation: Situation, k: int) -> Candidates:
     """Rank by what readers opened next after the articles of this visit.
 
-    The transition counts of a seldom read article say little, so they are smoothed toward what is
-    opened anywhere now: ``P(j | i) = (C_ij + a·p_j) / (C_i + a)`` (MacKay and Peto, 1995).
+    The counts of a seldom read article say little, so each clock is smoothed toward what is known
+    without it: ``P(j|i) = (C_ij + a·S(j|i)) / (C_i + a)`` on the fast clock, and on the slow one
+    the lift of i for j times what is opened now, ``S(j|i) ∝ p_j (C'_ij/q_j + b)``, with j's share p
+    of openings now and q in these weeks. So what belongs together is kept apart from what is new
+    today. Dirichlet smoothing: MacKay and Peto (1995).
     """
     board = situation.view.board
-    lists, backed = [], 0.0
-    for step, row in enumerate(reversed(situation.trail[-len(TRAIL_WEIGHTS) :])):
-        rows, counts = live.coread.row(row, situation.now)
-        weight = TRAIL_WEIGHTS[step] / (float(counts.sum()) + BACKING)
-        lists.append((rows, counts * np.float32(weight)))
-        backed += weight * BACKING
-    if lists:
-        lists.append((board.rows, board.share * np.float32(backed)))
-    return _ranked("co_read", *_summed(lists), situation, k)
+    trail = situation.trail[: -len(TRAIL_WEIGHTS) - 1 : -1]
+    successors = [live.coread.row(row, situation.now) for row in trail]
+    if not successors:
+        return _none("co_read")
+    rows = np.unique(np.concatenate([board.rows, *(columns for columns, _ in successors)]))
+    share = board.share[rows]
+    usual = np.maximum(board.usual[rows], np.float32(1e-9))
+    scores = np.zeros(len(rows), np.float32)
+    for weight, (columns, counts) in zip(TRAIL_WEIGHTS, successors, strict=False):
+        at = np.searchsorted(rows, columns)
+        fast, slow = counts[0], counts[-1]
+        lift = np.full(len(rows), PRIOR_SLOW, np.float32)
+        lift[at] += slow / usual[at]
+        before = share * lift
+        # Beyond ``rows`` every article has the lift of a stranger.
+        total = before.sum() + PRIOR_SLOW * max(1.0 - float(share.sum()), 0.0)
+        before *= PRIOR_FAST / max(float(total), 1e-9)
+        before[at] += fast
+        scores += before * np.float32(weight / (float(fast.sum()) + PRIOR_FAST))
+    scores /= np.float32(sum(TRAIL_WEIGHTS[: len(successors)]))
+    return _ranked("co_read", rows, scores, situation, k)
 
 
-TRAIL_WEIGHTS = (1.0, 0.3)
-BACKING = 10.0
+def related(live: Live, situation: Situation, k: int) -> Candidates:
+    """Rank by likeness of content to the articles of this visit, the last one most."""
+    lists = []
+    for weight, row in zip(TRAIL_WEIGHTS, reversed(situation.trail), strict=False):
+        rows, cosines = live.related(row)
+        lists.append((rows, weight * _odds(cosines)))
+    rows, scores = _summed(lists)
+    return _ranked("related", rows, _normal(scores * situation.freshness(rows)), situation, k)
 
 
 def trending(live: Live, situation: Situation, k: int) -> Candidates:
@@ -106,8 +134,9 @@ def personal(live: Live, situation: Situation, k: int) -> Candidates:
     """Rank the pool of current articles by the reader's taste."""
     view = situation.view
     if situation.taste is None:
-        return _ranked("personal", *_summed([]), situation, k)
-    return _ranked("personal", view.pool, view.pool_factors @ situation.taste, situation, k)
+        return _none("personal")
+    odds = _odds(view.pool_factors @ situation.taste) * situation.freshness(view.pool)
+    return _ranked("personal", view.pool, _normal(odds), situation, k)
 
 
 def latest(live: Live, situation: Situation, k: int) -> Candidates:
@@ -115,28 +144,43 @@ def latest(live: Live, situation: Situation, k: int) -> Candidates:
     rows = situation.view.newest
     if np.count_nonzero(situation.eligible(rows)) < k:
         rows = np.arange(len(situation.view.catalogue), dtype=np.int32)
-    age = (situation.now - situation.view.catalogue.published[rows]).astype(np.float32)
-    return _ranked("latest", rows, (1 / (1 + np.maximum(age, 0))).astype(np.float32), situation, k)
+    age = np.maximum(situation.now - situation.view.catalogue.published[rows], 0)
+    return _ranked("latest", rows, _normal(1.0 / (1.0 + age)), situation, k)
 
 
 Source = Callable[[Live, Situation, int], Candidates]
 
 SOURCES: dict[str, Source] = {
-    "related": related,
     "co_read": co_read,
+    "related": related,
     "trending": trending,
     "personal": personal,
 }
 """The sources that are fused; ``latest`` only fills what they leave."""
 
 
-def _summed(lists: list[tuple[Int32, Float32]]) -> tuple[Int32, Float32]:
+def _odds(likeness: Float32) -> Float64:
+    """Return f64[k]: how much likelier each one is than one of likeness 0, which has no chance."""
+    odds: Float64 = np.expm1(SHARPNESS * np.clip(likeness, 0.0, 2.0).astype(np.float64))
+    return odds
+
+
+def _normal(scores: Float64) -> Float32:
+    """Return f32[k]: scores that sum to 1, or all 0."""
+    return (scores / (scores.sum() or 1.0)).astype(np.float32)
+
+
+def _none(source: str) -> Candidates:
+    return Candidates(source, np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _summed(lists: list[tuple[Int32, Float64]]) -> tuple[Int32, Float64]:
     """Return the distinct rows of several lists and the sums of their scores."""
     if not lists:
-        return np.empty(0, np.int32), np.empty(0, np.float32)
+        return np.empty(0, np.int32), np.empty(0)
     rows, place = np.unique(np.concatenate([rows for rows, _ in lists]), return_inverse=True)
     sums = np.bincount(place, np.concatenate([scores for _, scores in lists]), len(rows))
-    return rows, sums.astype(np.float32)
+    return rows.astype(np.int32), sums.astype(np.float64)
 
 
 def _ranked(source: str, rows: Int32, scores: Float32, situation: Situation, k: int) -> Candidates:
@@ -144,7 +188,7 @@ def _ranked(source: str, rows: Int32, scores: Float32, situation: Situation, k: 
     found = (scores > 0) & situation.eligible(rows)
     rows, scores = rows[found], scores[found]
     if len(rows) > 4 * k:
-        best = np.argpartition(-scores, 2 * k)[: 2 * k]
-        rows, scores = rows[best], scores[best]
+        least = -np.partition(-scores, k)[k]
+        rows, scores = rows[scores >= least], scores[scores >= least]
     order = np.lexsort((rows, -scores))[:k]
     return Candidates(source, rows[order], scores[order])

@@ -11,7 +11,7 @@ from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, Source, latest
 from recsys.errors import UnknownArticle
 from recsys.live import Live, View
-from recsys.mixer import Fused, Pick, freshness, fuse, pick
+from recsys.mixer import Fused, Pick, fuse, pick
 from recsys.policy import Policy
 from recsys.types import ArticleId, Card, Item, Query, Slate
 
@@ -112,6 +112,7 @@ class Engine:
             opened=opened,
             taste=self._taste(query.visitor, opened),
             language=self._languages(view),
+            half_life=self.policy.freshness_half_life,
         )
 
     def _taste(self, visitor: str, opened: Int32) -> Float32 | None:
@@ -137,10 +138,8 @@ class Engine:
         weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
         fused = fuse(proposals, weights)
         catalogue = situation.view.catalogue
-        published = catalogue.published[fused.rows]
-        fresh = freshness(published, situation.now, self.policy.freshness_half_life)
         picked = pick(
-            fused.scores * fresh,
+            fused.scores,
             catalogue.site[fused.rows],
             catalogue.story[fused.rows],
             self.live.vectors(fused.rows),

@@ -43,7 +43,7 @@ class Vocabulary:
         costs only as much as there are new ones.
         """
         if self._base is None:
-            return Vocabulary(keys, base=self)
+            return Vocabulary(keys, base=self if self._keys else None)
         return Vocabulary((*self._keys, *keys), base=self._base)
 
     def __getitem__(self, row: int) -> str:

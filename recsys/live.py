@@ -11,33 +11,30 @@ import numpy as np
 from recsys import stories, trending
 from recsys.arrays import Bool, Float32, Int32
 from recsys.bundle import Bundle
-from recsys.coread import GAP
+from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
 from recsys.stories import Signatures
 from recsys.tables import Catalogue
-from recsys.trending import TrendBoard
+from recsys.trending import LANDING, TrendBoard
 from recsys.types import Article, ArticleId, Card, Event, Kind
+from recsys.visits import GAP
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSettings:
     """Bounds on what is kept in memory and how the trend board is ranked."""
 
-    per_site: int = 200
+    per_site: int = 300
     """Articles of each site on the trend board."""
     site_exponent: float = 0.5
     """0 ranks trends by volume, 1 by the share of the own site's readers."""
-    floor: float = 0.0
-    """Decayed readers below which an article does not trend."""
     pool: int = 4000
     """Articles that the personal source compares with a reader: trending ones, then the newest."""
     readers: int = 100_000
     """Readers whose recent articles are kept; the least recent goes first."""
     remembered: int = 200
     """Articles kept for each of them."""
-    reach: int = 2
-    """Steps back in a visit that a newly opened article is linked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class Live:
             factors=np.empty((0, width), np.float32),
             signatures=bundle.signatures[:0],
             related=(),
-            board=TrendBoard.empty(),
+            board=TrendBoard.empty().grown(len(bundle.catalogue)),
             newest=none,
             pool=none,
             pool_factors=np.empty((0, width), np.float32),
@@ -152,7 +149,7 @@ class Live:
             if name:
                 self._open(name, row, event)
             else:
-                self.trends.add_one(row, event.at)
+                self.trends.add_one(row, event.at, LANDING)
 
     def _open(self, name: str, row: int, event: Event) -> None:
         reader = self._readers.get(name, NOBODY)
@@ -161,13 +158,14 @@ class Live:
         else:
             goes_on = abs(event.at - reader.at) <= GAP
         visit = reader.visit if goes_on else ()
+        landed = not visit
         if row not in visit:
-            for step, earlier in enumerate(reversed(visit[-self.settings.reach :]), start=1):
+            for step, earlier in enumerate(reversed(visit[-REACH:]), start=1):
                 self.coread.add(earlier, row, event.at, 1.0 / step)
             visit = (*visit, row)[-self.settings.remembered :]
         opened = reader.opened
         if row not in opened and row not in self._bundled(name):
-            self.trends.add_one(row, event.at)
+            self.trends.add_one(row, event.at, LANDING if landed else 1.0)
             opened = (*opened, row)[-self.settings.remembered :]
         self._readers[name] = Reader(opened, visit, event.session, max(event.at, reader.at))
         self._readers.move_to_end(name)
@@ -194,12 +192,11 @@ class Live:
         catalogue = view.catalogue
         there = (catalogue.published <= now) & (catalogue.expires > now) & ~view.withdrawn
         board = trending.board(
-            np.where(there, self.trends.counts(now), 0.0),
+            self.trends.counts(now) * there,
             catalogue.site,
             now,
             per_site=settings.per_site,
             site_exponent=settings.site_exponent,
-            floor=settings.floor,
         )
         newest = _newest(np.flatnonzero(there), catalogue.published, settings.pool)
         pool = np.fromiter(dict.fromkeys([*board.rows.tolist(), *newest.tolist()]), np.int32)
@@ -276,6 +273,7 @@ class Live:
             factors=np.concatenate([view.factors, cold_factors(vectors, bundle.cold_map)]),
             signatures=signatures,
             related=(*view.related, *zip(near, cosines, strict=True)),
+            board=view.board.grown(len(catalogue)),
         )
 
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:

@@ -29,9 +29,10 @@ class Policy:
     max_per_site: float = 0.6
     """Largest share of a slate that one site may take."""
     freshness_half_life: float = 7 * DAY
-    """Seconds after publication at which an article's fused score halves; 0 switches it off."""
-    diversity: float = 0.2
-    """Weight of novelty against score (1 - θ of maximal marginal relevance); 0 to 1."""
+    """Seconds after publication in which related and personal articles lose half their worth; 0
+    switches it off. Trending and co-read watch the clock themselves."""
+    diversity: float = 0.3
+    """How much likeness to what is already in the slate takes from an article's score; 0 to 1."""
     languages: tuple[str, ...] = ()
     """Languages that may be shown; empty allows all."""
 

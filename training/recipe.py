@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
+from recsys import coread, trending
 from recsys.weights import Weights
 
 
@@ -23,14 +24,12 @@ class Recipe:
     """ALS confidence per unit of weight."""
     neighbours: int = 64
     """Related articles kept for each article."""
-    trend_half_life: float = 3600.0
-    """Seconds after which a reader's voice counts half in what trends."""
-    coread_half_life: float = 86_400.0
-    """Seconds after which a transition between two articles counts half."""
-    coread_width: int = 64
+    trend_half_lives: tuple[float, ...] = trending.HALF_LIVES
+    """Seconds after which a reader's voice counts half in what trends, on each clock."""
+    coread_half_lives: tuple[float, ...] = coread.HALF_LIVES
+    """Seconds after which a transition between two articles counts half, on each clock."""
+    coread_width: int = coread.WIDTH
     """Successors kept for each article."""
-    coread_reach: int = 5
-    """Articles opened up to so many steps apart in one visit count as read together."""
     seed: int = 0
 
     @property

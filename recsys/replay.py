@@ -1,0 +1,237 @@
+"""Plays history again in time order and asks each system what it would have shown."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from recsys.arrays import Int32, Int64
+from recsys.engine import Engine
+from recsys.ids import Vocabulary
+from recsys.tables import Interactions
+from recsys.types import Article, Event, Kind, Query
+from recsys.visits import visits
+
+TaskName = Literal["next click", "next article"]
+
+REFRESH = 2
+"""Seconds between refreshes of a system's trends, as in the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One opening of the replayed history, in rows."""
+
+    article: int
+    visitor: int
+    visit: int
+    at: int
+    trail: Sequence[int]
+    """Earlier articles of the same visit, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a system may know when it is asked."""
+
+    visitor: int
+    now: int
+    trail: Sequence[int]
+    opened: Collection[int]
+    """Every article that the reader has opened before: nobody may propose these."""
+
+
+class System(Protocol):
+    """Anything that can be replayed."""
+
+    name: str
+
+    def joined(self, row: int) -> None:
+        """Take an article that has just been published."""
+        ...
+
+    def observe(self, step: Step) -> None:
+        """Learn from one opening."""
+        ...
+
+    def refresh(self, now: int) -> None:
+        """Do what a service does every two seconds."""
+        ...
+
+    def recommend(self, ask: Ask, k: int) -> Int32:
+        """Return the best articles, int32[≤k]."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Facts to replay: ``interactions`` refer to rows of ``articles`` and ``visitors``.
+
+    Articles are in order of publication. Only what a system is handed step by step reaches it.
+    """
+
+    articles: Sequence[Article]
+    visitors: Vocabulary
+    interactions: Interactions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one system showed for q questions."""
+
+    lists: Int32
+    """int32[q, k], padded with -1"""
+    target: Int32
+    """int32[q]: what was opened in truth"""
+    visit: Int64
+    """int64[q]: the visit that each question belongs to"""
+    home: Int32
+    """int32[q]: row of the page's article, or of the target where there is no page"""
+
+
+class EngineSystem:
+    """The engine as it is served, fed step by step."""
+
+    def __init__(self, name: str, engine: Engine, history: History) -> None:
+        self.name = name
+        self._engine = engine
+        self._history = history
+        self._ids = [article.id for article in history.articles]
+        self._rows = {str(id): row for row, id in enumerate(self._ids)}
+
+    def joined(self, row: int) -> None:
+        """Publish an article to the engine, unless its bundle has it."""
+        article = self._history.articles[row]
+        if str(article.id) not in self._engine.live.view.catalogue.ids:
+            self._engine.live.add([article])
+
+    def observe(self, step: Step) -> None:
+        """Send the engine what the service would get from the store, after its bundle."""
+        if step.at < self._engine.bundle.manifest.data_until:
+            return
+        event = Event(
+            id="",
+            kind=Kind.CLICK,
+            article=self._ids[step.article],
+            at=step.at,
+            visitor=self._visitor(step.visitor),
+            session=str(step.visit),
+        )
+        self._engine.live.observe([event])
+
+    def refresh(self, now: int) -> None:
+        """Rank what trends."""
+        self._engine.live.refresh(now)
+
+    def recommend(self, ask: Ask, k: int) -> Int32:
+        """Return the slate of the page that the reader is on."""
+        page = self._ids[ask.trail[-1]] if ask.trail else None
+        slate = self._engine.recommend(
+            Query(
+                site=page.site if page else "",
+                now=ask.now,
+                article=page,
+                visitor=self._visitor(ask.visitor),
+                history=tuple(self._ids[row] for row in ask.trail[:-1]),
+                n=k,
+            )
+        )
+        return np.array([self._rows[str(item.article)] for item in slate.items], np.int32)
+
+    def _visitor(self, row: int) -> str:
+        return self._history.visitors[row] if row >= 0 else ""
+
+
+def replay(
+    system: System,
+    history: History,
+    *,
+    cut: int,
+    end: int,
+    task: TaskName,
+    k: int = 10,
+    share: float = 1.0,
+    seed: int = 0,
+    tick: Callable[[], None] = lambda: None,
+) -> Answers:
+    """Feed a system everything before ``cut``, then ask at each opening in [``cut``, ``end``).
+
+    ``next click`` asks at every opening of a visit after its first, given the visit so far;
+    ``next article`` at the first opening of each visit of a reader who has been here before. The
+    system learns of an opening after it was asked, and of an article when it is published or, at
+    the latest, first opened. ``share`` of the questions, drawn by ``seed``, are asked. A reader who
+    goes back to an article is asked about all the same: every system that never repeats itself
+    misses it. ``tick`` is called for every opening from ``cut`` on.
+    """
+    asked: list[tuple[Int32, int, int, int]] = []
+    draw = np.random.default_rng(seed)
+    publish = _Publisher(history.articles, system)
+    refreshed = 0
+    for step, opened in steps(history):
+        if step.at >= end:
+            break
+        if step.at >= cut:
+            publish.until(step.at)
+            if step.at - refreshed >= REFRESH:
+                system.refresh(step.at)
+                refreshed = step.at
+            fits = bool(step.trail) if task == "next click" else bool(opened and not step.trail)
+            if fits and draw.random() < share:
+                shown = system.recommend(Ask(step.visitor, step.at, step.trail, opened), k)
+                home = step.trail[-1] if step.trail else step.article
+                asked.append((shown, step.article, step.visit, home))
+            tick()
+        publish.one(step.article)
+        system.observe(step)
+    lists = np.full((len(asked), k), -1, np.int32)
+    for line, (shown, *_) in zip(lists, asked, strict=True):
+        line[: len(shown)] = shown
+    return Answers(
+        lists,
+        target=np.array([target for _, target, _, _ in asked], np.int32),
+        visit=np.array([visit for _, _, visit, _ in asked], np.int64),
+        home=np.array([home for *_, home in asked], np.int32),
+    )
+
+
+def steps(history: History) -> Iterator[tuple[Step, Collection[int]]]:
+    """Yield each opening with the set of what its reader had opened before.
+
+    Reading an article right after clicking it is one opening. The trail and the set are those of
+    the moment: they change when the next step is taken.
+    """
+    opens = history.interactions.reads()
+    trails: dict[int, list[int]] = defaultdict(list)
+    seen: dict[int, set[int]] = defaultdict(set)
+    columns = (opens.article, opens.visitor, visits(opens), opens.at)
+    for article, visitor, visit, at in zip(*(column.tolist() for column in columns), strict=True):
+        trail = trails[visit] if visit >= 0 else []
+        if trail and trail[-1] == article:
+            continue
+        opened = seen[visitor] if visitor >= 0 else set(trail)
+        yield Step(article, visitor, visit, at, trail), opened
+        trail.append(article)
+        opened.add(article)
+
+
+class _Publisher:
+    """Hands a system each article once, in order of publication or of first opening."""
+
+    def __init__(self, articles: Sequence[Article], system: System) -> None:
+        self._published = [article.published for article in articles]
+        self._system = system
+        self._next = 0
+        self._early: set[int] = set()
+
+    def until(self, now: int) -> None:
+        while self._next < len(self._published) and self._published[self._next] <= now:
+            if self._next not in self._early:
+                self._system.joined(self._next)
+            self._next += 1
+
+    def one(self, row: int) -> None:
+        if row >= self._next and row not in self._early:
+            self._early.add(row)
+            self._system.joined(row)

@@ -1,0 +1,175 @@
+"""Compares the engine with its baselines on the same replayed history."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys import metrics
+from recsys.arrays import Float32, Int32
+from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
+from recsys.bundle import Bundle
+from recsys.embed import text_of
+from recsys.engine import Engine
+from recsys.ids import Vocabulary
+from recsys.live import Live
+from recsys.metrics import Interval
+from recsys.policy import Policy, SourceWeights
+from recsys.replay import Answers, EngineSystem, History, System, TaskName, replay
+
+K = 10
+ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one system reached on one task."""
+
+    task: str
+    system: str
+    questions: int
+    hit_rate: Interval
+    mrr: Interval
+    ndcg: Interval
+    coverage: float
+    """Share of the articles eligible in the window that were shown at least once."""
+    elsewhere: float
+    """Share of cards from other sites than the page's."""
+    diversity: float
+    """Mean 1 - cosine within a list; NaN without texts."""
+    lead: Interval | None
+    """By how much the engine's hit rate is above this system's, paired by visit."""
+    milliseconds: float
+    """Mean time of an answer, learning from the stream between answers included."""
+
+
+SYSTEMS: dict[str, Callable[[Bundle, Policy, History], System]] = {
+    ENGINE: lambda bundle, policy, history: _engine(ENGINE, bundle, policy, history),
+    "co-visitation": lambda _, __, history: CoVisitation(len(history.articles)),
+    "recent popularity (1 h)": lambda _, __, history: RecentPopularity(len(history.articles)),
+    "most popular": lambda _, __, history: MostPopular(len(history.articles)),
+    "latest": lambda _, __, history: Latest(len(history.articles)),
+    "content only": lambda bundle, _, history: _single("content only", "related", bundle, history),
+    "ALS only": lambda bundle, _, history: _single("ALS only", "personal", bundle, history),
+}
+"""What is compared, in the order of the table."""
+
+
+def evaluate(
+    bundle: Bundle,
+    policy: Policy,
+    history: History,
+    *,
+    cut: int,
+    end: int,
+    tasks: Sequence[TaskName],
+    systems: Sequence[str] = tuple(SYSTEMS),
+    share: float = 1.0,
+    seed: int = 0,
+    report: Callable[[str, int, int], None] = lambda label, done, of: None,
+) -> list[Line]:
+    """Replay [``cut``, ``end``) of ``history`` through each system and measure its top 10.
+
+    ``bundle`` must have been made from facts before ``cut`` only. ``report`` is told a label and
+    how many openings of how many have been replayed.
+    """
+    openings = len(history.interactions.reads().between(cut, end))
+    truth = _Truth.of(history, bundle, end)
+    lines: list[Line] = []
+    for task in tasks:
+        reference: Answers | None = None
+        for name in systems:
+            done = 0
+
+            def tick(label: str = f"{task}: {name}") -> None:
+                nonlocal done
+                done += 1
+                if done % 1000 == 0:
+                    report(label, done, openings)
+
+            started = time.perf_counter()
+            answers = replay(
+                SYSTEMS[name](bundle, policy, history),
+                history,
+                cut=cut,
+                end=end,
+                task=task,
+                k=K,
+                share=share,
+                seed=seed,
+                tick=tick,
+            )
+            spent = time.perf_counter() - started
+            if name == ENGINE:
+                reference = answers
+            lines.append(_line(task, name, answers, reference, truth, seed, spent))
+    return lines
+
+
+def _line(
+    task: str,
+    name: str,
+    answers: Answers,
+    reference: Answers | None,
+    truth: "_Truth",
+    seed: int,
+    spent: float,
+) -> Line:
+    rank = metrics.ranks(answers.lists, answers.target)
+
+    def interval(values: np.ndarray) -> Interval:
+        return metrics.bootstrap(values, answers.visit, seed=seed)
+
+    lead = None
+    if reference is not None and name != ENGINE:
+        best = metrics.ranks(reference.lists, reference.target)
+        lead = interval(metrics.hits(best, K) - metrics.hits(rank, K))
+    return Line(
+        task=task,
+        system=name,
+        questions=len(answers.target),
+        hit_rate=interval(metrics.hits(rank, K)),
+        mrr=interval(metrics.reciprocal_ranks(rank, K)),
+        ndcg=interval(metrics.gains(rank, K)),
+        coverage=metrics.coverage(answers.lists, truth.eligible),
+        elsewhere=metrics.share_elsewhere(answers.lists, truth.site, truth.site[answers.home]),
+        diversity=metrics.intra_list_diversity(answers.lists, truth.vectors),
+        lead=lead,
+        milliseconds=1000 * spent / max(len(answers.target), 1),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Truth:
+    """What the measures, and never the systems, know of all articles of the history."""
+
+    site: Int32
+    vectors: Float32
+    eligible: int
+
+    @classmethod
+    def of(cls, history: History, bundle: Bundle, end: int) -> "_Truth":
+        codes = Vocabulary(sorted({article.site for article in history.articles}))
+        return cls(
+            site=codes.rows(article.site for article in history.articles),
+            vectors=bundle.embedder.embed([text_of(article) for article in history.articles]),
+            eligible=sum(article.published < end for article in history.articles),
+        )
+
+
+def _engine(name: str, bundle: Bundle, policy: Policy, history: History) -> System:
+    return EngineSystem(name, Engine(bundle, Live(bundle), policy), history)
+
+
+def _single(name: str, source: str, bundle: Bundle, history: History) -> System:
+    off = {field.name: 0.0 for field in dataclasses.fields(SourceWeights)}
+    alone = Policy(
+        weights=SourceWeights(**{**off, source: 1.0}),
+        other_sites_min=0.0,
+        max_per_site=1.0,
+        freshness_half_life=0.0,
+        diversity=0.0,
+    )
+    return _engine(name, bundle, alone, history)
