@@ -91,6 +91,8 @@ class Event:
     slate: str = ""
     position: int = -1
     """Slot in the slate, counted from 0; -1 where unknown."""
+    context: tuple[str, ...] = ()
+    """Coarse circumstances as ``name:value``, such as ``device:phone`` or ``region:kansai``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ class Query:
     history: tuple[ArticleId, ...] = ()
     """The session's articles, oldest first, as the page knows them."""
     n: int = 6
+    context: tuple[str, ...] = ()
+    """As in ``Event``: what readers in the same circumstances open now counts for more."""
 
 
 @dataclass(frozen=True, slots=True)
