@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, render_template, request
 
-from data.sample import art
 from recsys.types import Article, ArticleId, Card
 from service import headers
 from service.holder import Holder
@@ -47,6 +46,8 @@ def blueprint(holder: Holder, settings: Settings) -> Blueprint:
 
     @pages.get("/image/<site>/<path:key>.svg")
     def image(site: str, key: str) -> Response:
+        from data.sample import art  # only the demo needs it
+
         found = holder.store.article(ArticleId(site, key))
         if found is None:
             abort(404, f"{settings.site_name(site)} has no article {key!r}.")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from data.store import Store
 
+from data.store import Store
 from recsys.types import Article, Event, Kind
 from service.settings import Settings, Site
 
@@ -95,8 +95,9 @@ def settings(var: Path) -> Settings:
 
 
 @pytest.fixture
-def store(settings: Settings) -> Store:
-    return Store.open(settings.store_url)
+def store(settings: Settings) -> Iterator[Store]:
+    with Store.open(settings.store_url) as opened:
+        yield opened
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
 
         def started(articles: list[Article], *options: str) -> Service:
             var = furnished(tmp_path_factory.mktemp("var"))
-            Store.open(f"sqlite:///{var / 'recsys.db'}").upsert_articles(articles)
+            with Store.open(f"sqlite:///{var / 'recsys.db'}") as store:
+                store.put_articles(articles)
             service = running.enter_context(serving(var, *options))
             service.wait_for("/healthz")
             return service

@@ -12,7 +12,7 @@ from service.holder import Holder
 
 @pytest.fixture
 def client(settings, store, articles, describe):
-    store.upsert_articles([*articles, describe("travel", 50, title="<b>bold</b>", tags=("tea",))])
+    store.put_articles([*articles, describe("travel", 50, title="<b>bold</b>", tags=("tea",))])
     holder = Holder(settings)
     holder.refresh(int(time.time()))
     return create_app(dataclasses.replace(settings, demo=True), holder).test_client()

@@ -18,8 +18,8 @@ T = int(time.time())
 
 @pytest.fixture
 def filled(store, articles, visits):
-    store.upsert_articles(articles)
-    store.add_events(visits)
+    store.put_articles(articles)
+    store.put_events(visits)
     return store
 
 
@@ -50,7 +50,7 @@ def test_serves_the_store_until_there_is_a_bundle(settings, filled):
 def test_takes_a_new_bundle_and_follows_a_rollback(settings, filled, trained, describe):
     holder = Holder(settings)
     holder.refresh(T)
-    filled.upsert_articles([describe("travel", 60)])
+    filled.put_articles([describe("travel", 60)])
     newer = run(filled, settings.bundles, Recipe(), T + 1)
     holder.refresh(T + 1)
     assert asked(holder).bundle_id == newer.id != trained.id
@@ -62,8 +62,8 @@ def test_takes_a_new_bundle_and_follows_a_rollback(settings, filled, trained, de
 def test_articles_newer_than_the_bundle_are_there_and_withdrawn_ones_are_not(
     settings, filled, trained, describe
 ):
-    filled.upsert_articles([describe("culture", 70)])
-    filled.withdraw_articles([ArticleId("travel", "a-3")])
+    filled.put_articles([describe("culture", 70)])
+    filled.withdraw([ArticleId("travel", "a-3")], T)
     holder = Holder(settings)
     holder.refresh(T)
     shown = {item.article for item in asked(holder, n=50).items}
@@ -76,7 +76,7 @@ def test_a_bundle_with_one_flipped_byte_is_refused_and_the_old_stays(
 ):
     holder = Holder(settings)
     holder.refresh(T)
-    filled.upsert_articles([describe("travel", 61)])
+    filled.put_articles([describe("travel", 61)])
     newer = run(filled, settings.bundles, Recipe(), T + 1)
     path = settings.bundles / newer.id / "vectors.npy"
     sound = path.read_bytes()
@@ -148,7 +148,7 @@ def test_a_worker_is_not_ready_before_it_has_looked(settings):
 def test_the_thread_follows_the_store_by_itself(settings, store, articles):
     holder = Holder(settings)
     holder.start()
-    store.upsert_articles(articles)
+    store.put_articles(articles)
     deadline = time.monotonic() + 20
     while not asked(holder).items and time.monotonic() < deadline:
         time.sleep(0.05)

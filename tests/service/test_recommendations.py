@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from recsys.types import ArticleId
 from service.app import create_app
 from service.holder import Holder
 
@@ -18,7 +19,7 @@ PATH = "/v1/recommendations"
 
 @pytest.fixture
 def holder(settings, store, articles):
-    store.upsert_articles(articles)
+    store.put_articles(articles)
     held = Holder(settings)
     held.refresh(int(time.time()))
     assert held.state.error == ""
@@ -92,15 +93,15 @@ def test_a_withdrawn_article_leaves_and_a_new_one_enters(client, holder, store, 
         return {(item["site"], item["key"]) for item in items}
 
     assert ("travel", "a-2") in shown()
-    store.withdraw_articles([("travel", "a-2")])
-    store.upsert_articles([describe("travel", 99, published=int(time.time()) - 5)])
+    store.withdraw([ArticleId("travel", "a-2")], int(time.time()))
+    store.put_articles([describe("travel", 99, published=int(time.time()) - 5)])
     holder.refresh(int(time.time()))
     assert ("travel", "a-2") not in shown()
     assert ("travel", "a-99") in shown()
 
 
 def test_a_card_with_a_hostile_address_is_left_out_with_a_note(client, holder, store, describe):
-    store.upsert_articles(
+    store.put_articles(
         [
             describe("daily", 90, url="javascript:alert(1)"),
             describe("daily", 91, image="javascript:alert(1)"),

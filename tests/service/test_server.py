@@ -24,7 +24,7 @@ def service(stocked, articles):
 @pytest.fixture
 def own(store, articles, start):
     """A service for one test, to be hurt."""
-    store.upsert_articles(articles)
+    store.put_articles(articles)
     started = start("--workers", "2")
     started.wait_for("/healthz")
     return started
