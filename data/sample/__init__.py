@@ -1,0 +1,1 @@
+"""The sample network: five invented sites about Japan, their readers, and the truth behind them."""

@@ -1,0 +1,177 @@
+"""Keeps what the generator knows and a model can only guess, so that models can be checked."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data.sample.genres import GENRES, TOPICS
+from data.sample.grammar import words
+from data.sample.plan import CORRECTED, WIRED, Plan
+from data.sample.readers import Readers, affinity
+from data.sample.sites import SITE_IDS
+from data.sample.traffic import BIAS
+from recsys.arrays import Bool, Float32, Float64, Int32
+from recsys.types import ArticleId, Tone
+
+COPIES = {WIRED: "wire", CORRECTED: "update"}
+README = """\
+# The truth behind the sample network
+
+Rows of the `.npy` arrays are the rows of the table that they belong to.
+
+| file | holds |
+|---|---|
+| `topics.json` | the names of the K topics |
+| `articles.parquet` | every article's `story`, `genre`, `thing` and `place` (what it is about), `tone` |
+| `article_topics.npy` | float32[A, K]: each article's mixture of topics |
+| `readers.parquet` | `visitor`, `home` site, `consent`, `japanese` (reads it), `activity`, `since` |
+| `reader_tastes.npy` | float32[V, K]: each reader's taste |
+| `position_bias.npy` | float64[6]: the probability that a slot of the box is examined |
+| `copies.parquet` | planted near-duplicates: `kind` wire (another site) or update (the same) |
+| `grave.parquet` | the articles that are grave |
+| `trends.parquet` | news cycles: `story`, `start`, `peak`, `death`, `height`, the keys of its articles |
+
+True affinity is taste · mixture, a twentieth of it where the article is in Japanese and the reader
+does not read Japanese: `data.sample.truth.load(directory).affinity(readers, articles)`. Orders in
+the box are random, so the click rate of slot p over that of slot 0 is bias[p] / bias[0].
+Readers without consent have events with an empty visitor.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What ``write`` kept."""
+
+    topics: tuple[str, ...]
+    articles: pa.Table
+    article_topics: Float32
+    readers: pa.Table
+    reader_tastes: Float32
+    position_bias: Float64
+    copies: pa.Table
+    grave: pa.Table
+    trends: pa.Table
+
+    def affinity(self, readers: Int32, articles: Int32) -> Float32:
+        """Return f32[m]: the affinity of reader rows int[m] to article rows int[m]."""
+        return affinity(
+            self.reader_tastes[readers],
+            self.article_topics[articles],
+            self._foreign(readers, articles),
+        )
+
+    def article_rows(self) -> dict[ArticleId, int]:
+        """Return the row of every article."""
+        columns = (self.articles["site"].to_pylist(), self.articles["key"].to_pylist())
+        return {ArticleId(*id): row for row, id in enumerate(zip(*columns, strict=True))}
+
+    def _foreign(self, readers: Int32, articles: Int32) -> Bool:
+        reads = self.readers["japanese"].to_numpy(zero_copy_only=False)
+        japanese = self.articles["language"].to_numpy(zero_copy_only=False) == "ja"
+        return japanese[articles] & ~reads[readers]
+
+
+def load(folder: Path) -> Truth:
+    """Read the folder ``truth`` of a generated network."""
+    return Truth(
+        topics=tuple(json.loads((folder / "topics.json").read_text(encoding="utf-8"))),
+        articles=pq.read_table(folder / "articles.parquet"),
+        article_topics=np.load(folder / "article_topics.npy", allow_pickle=False),
+        readers=pq.read_table(folder / "readers.parquet"),
+        reader_tastes=np.load(folder / "reader_tastes.npy", allow_pickle=False),
+        position_bias=np.load(folder / "position_bias.npy", allow_pickle=False),
+        copies=pq.read_table(folder / "copies.parquet"),
+        grave=pq.read_table(folder / "grave.parquet"),
+        trends=pq.read_table(folder / "trends.parquet"),
+    )
+
+
+def write(folder: Path, plan: Plan, readers: Readers, keys: pa.Array) -> None:
+    """Write what is true of a plan's articles, whose ``keys`` are given, and of its readers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(README, encoding="utf-8")
+    (folder / "topics.json").write_text(json.dumps(TOPICS), encoding="utf-8")
+    np.save(folder / "article_topics.npy", plan.topics)
+    np.save(folder / "reader_tastes.npy", readers.tastes)
+    np.save(folder / "position_bias.npy", BIAS)
+    sites = pa.array(SITE_IDS).take(pa.array(plan.site))
+    tones = pa.array([str(tone) for tone in Tone]).take(pa.array(plan.tone))
+    everything = pa.table(
+        {
+            "site": sites,
+            "key": keys,
+            "language": _by_genre([g.language for g in GENRES], plan),
+            "story": plan.story,
+            "genre": _by_genre([g.text for g in GENRES], plan),
+            "thing": _things(plan),
+            "place": pa.array([w[0] for w in words("place")]).take(pa.array(plan.place)),
+            "tone": tones,
+        }
+    )
+    _save(folder / "articles.parquet", everything)
+    visitors = pa.array([f"reader-{n}" for n in range(len(readers))])
+    people = {
+        "visitor": visitors,
+        "home": pa.array(SITE_IDS).take(pa.array(readers.home)),
+        "consent": readers.consent,
+        "japanese": readers.japanese,
+        "activity": readers.activity,
+        "since": readers.since,
+    }
+    _save(folder / "readers.parquet", pa.table(people))
+    _save(folder / "copies.parquet", _copies(plan, everything))
+    grave = everything.filter(pa.array(plan.tone == list(Tone).index(Tone.GRAVE)))
+    _save(folder / "grave.parquet", grave.select(["site", "key", "genre"]))
+    _save(folder / "trends.parquet", _trends(plan, everything))
+
+
+def _by_genre(values: list[str], plan: Plan) -> pa.Array:
+    return pa.array(values).take(pa.array(plan.genre))
+
+
+def _things(plan: Plan) -> pa.Array:
+    lists = sorted({g.things for g in GENRES})
+    return pa.array([w[0] for name in lists for w in words(name)]).take(pa.array(plan.subject))
+
+
+def _copies(plan: Plan, everything: pa.Table) -> pa.Table:
+    rows = np.flatnonzero(plan.copied)
+    ids = everything.select(["site", "key"])
+    copy, original = ids.take(pa.array(rows)), ids.take(pa.array(plan.original[rows]))
+    return pa.table(
+        {
+            "site": copy["site"],
+            "key": copy["key"],
+            "original_site": original["site"],
+            "original_key": original["key"],
+            "kind": pa.array([COPIES[int(c)] for c in plan.copied[rows]], pa.string()),
+        }
+    )
+
+
+def _trends(plan: Plan, everything: pa.Table) -> pa.Table:
+    count = len(plan.trends.start)
+    rows = np.flatnonzero(plan.story < count)
+    rows = rows[np.argsort(plan.story[rows], kind="stable")]
+    bounds = np.searchsorted(plan.story[rows], np.arange(count + 1))
+    told = everything.take(pa.array(rows))
+    offsets = pa.array(bounds, pa.int32())
+    return pa.table(
+        {
+            "story": pa.array(np.arange(count, dtype=np.int32)),
+            "start": plan.trends.start,
+            "peak": plan.trends.peak,
+            "death": plan.trends.death,
+            "height": plan.trends.height,
+            "sites": pa.ListArray.from_arrays(offsets, told["site"].combine_chunks()),
+            "keys": pa.ListArray.from_arrays(offsets, told["key"].combine_chunks()),
+        }
+    )
+
+
+def _save(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd")
