@@ -158,6 +158,18 @@ class Interactions:
     def __getitem__(self, rows: slice | np.ndarray) -> "Interactions":
         return Interactions(*(getattr(self, name)[rows] for name in self.__slots__))
 
+    @classmethod
+    def merged(cls, parts: Sequence["Interactions"]) -> "Interactions":
+        """Return the events of several tables in one time order; of equal times the earlier part
+        comes first."""
+        dtypes = np.int32, np.int32, np.int32, np.int8, np.int64, np.float32
+        columns = [
+            np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
+            for name, dtype in zip(cls.__slots__, dtypes, strict=True)
+        ]
+        order = np.argsort(columns[cls.__slots__.index("at")], kind="stable")
+        return cls(*(column[order] for column in columns))
+
     def before(self, t: int) -> "Interactions":
         """Return the events earlier than ``t`` (UTC seconds)."""
         return self[: int(np.searchsorted(self.at, t, side="left"))]

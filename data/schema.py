@@ -1,0 +1,92 @@
+"""The tables of the store, in words that SQLite and PostgreSQL share."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("site", String(64), primary_key=True),
+    Column("key", String(512), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("section", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("authors", JSON, nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("published", BigInteger, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("sponsored", Boolean, nullable=False),
+    Column("tone", String(16), nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    # Decides whether an import changes anything.
+    Column("digest", LargeBinary(16), nullable=False),
+    # What a live service asks for is "everything after revision r".
+    Column("revision", BigInteger, nullable=False),
+    # A takedown keeps the row, so that a later import of the same file cannot undo it unseen.
+    Column("withdrawn", BigInteger, nullable=True),
+    Index("ix_articles_revision", "revision"),
+    Index("ix_articles_site_published", "site", "published"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    # The order of arrival, which is what a live service follows; ``at`` is the order of happening.
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # Digest of the sender's id: 16 bytes for any length of id.
+    Column("id", LargeBinary(16), nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    # No foreign key: events may come before their article.
+    Column("site", String(64), nullable=False),
+    Column("key", String(512), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("visitor", String(128), nullable=False),
+    Column("session", String(128), nullable=False),
+    Column("seen_on", String(64), nullable=False),
+    Column("dwell", Float, nullable=False),
+    Column("slate", String(128), nullable=False),
+    Column("position", SmallInteger, nullable=False),
+    Column("context", Text, nullable=False),
+    Index("ix_events_id", "id", unique=True),
+    Index("ix_events_at", "at"),
+    Index(
+        "ix_events_visitor_at",
+        "visitor",
+        "at",
+        sqlite_where=text("visitor <> ''"),
+        postgresql_where=text("visitor <> ''"),
+    ),
+)
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+"""The last revision and seq given out. A writer holds its row until it commits, so that numbers
+become visible in their order and a follower never misses one; a database sequence does not."""

@@ -1,0 +1,236 @@
+"""What every store promises, whatever database keeps it."""
+
+import dataclasses
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from data import database, schema
+from data.store import Counts, Mark, Store
+from recsys.errors import DataError
+from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
+
+NEWS = Article(
+    "daily",
+    "2026/a",
+    "https://daily.example/a",
+    "日本 <b>news</b>",
+    1_000,
+    body="Body\n\nmore",
+    section="world",
+    tags=("a", "b"),
+    authors=("Mori Ren",),
+    language="ja",
+    image="/a.svg",
+    sponsored=True,
+    tone=Tone.GRAVE,
+    expires=NEVER,
+)
+GUIDE = Article("guide", "2026/a", "https://guide.example/a", "Same key, other site", 2_000)
+
+
+def click(id: str, article: ArticleId, at: int, **values: object) -> Event:
+    return Event(id, Kind.CLICK, article, at, **values)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        yield store
+
+
+def test_articles_come_back_as_they_were_put(store: Store) -> None:
+    assert store.put_articles([NEWS, GUIDE]) == Counts(new=2)
+    assert store.article(NEWS.id) == NEWS
+    assert store.article(GUIDE.id) == GUIDE
+    assert store.article(ArticleId("daily", "none")) is None
+
+
+def test_putting_the_same_articles_again_changes_nothing(store: Store) -> None:
+    store.put_articles([NEWS, GUIDE])
+    mark = store.changes(Mark()).mark
+    assert store.put_articles([NEWS, GUIDE]) == Counts(same=2)
+    assert store.changes(mark).articles == []
+
+
+def test_a_changed_article_replaces_the_old_one_and_is_told(store: Store) -> None:
+    store.put_articles([NEWS])
+    mark = store.changes(Mark()).mark
+    later = dataclasses.replace(NEWS, title="Corrected")
+    assert store.put_articles([later]) == Counts(changed=1)
+    assert store.changes(mark).articles == [later]
+
+
+def test_of_several_articles_with_one_id_the_last_counts(store: Store) -> None:
+    later = dataclasses.replace(NEWS, title="Last")
+    assert store.put_articles([NEWS, later]) == Counts(new=1, same=1)
+    assert store.article(NEWS.id) == later
+
+
+def test_a_withdrawn_article_is_gone_and_the_same_import_does_not_bring_it_back(
+    store: Store,
+) -> None:
+    store.put_articles([NEWS, GUIDE])
+    mark = store.changes(Mark()).mark
+    assert store.withdraw([NEWS.id, ArticleId("daily", "none")], at=3_000) == 1
+    assert store.changes(mark).withdrawn == [NEWS.id]
+    store.put_articles([NEWS])
+    assert store.article(NEWS.id) is None
+    assert [article.id for article in store.snapshot(10_000).articles] == [GUIDE.id]
+    store.put_articles([dataclasses.replace(NEWS, title="Corrected")])
+    assert store.article(NEWS.id) is not None
+
+
+def test_the_latest_articles_of_a_site_come_newest_first(store: Store) -> None:
+    articles = [dataclasses.replace(NEWS, key=str(n), published=n) for n in range(5)]
+    store.put_articles([*articles, GUIDE])
+    assert [article.key for article in store.latest("daily", 2)] == ["4", "3"]
+
+
+def test_an_event_counts_once_however_often_it_is_sent(store: Store) -> None:
+    events = [click("e1", NEWS.id, 10), click("e2", NEWS.id, 20), click("e1", NEWS.id, 10)]
+    assert store.put_events(events) == Counts(new=2, same=1)
+    assert store.put_events(events) == Counts(same=3)
+    assert store.counts() == {"articles": 0, "events": 2}
+
+
+def test_events_come_back_in_order_of_arrival_with_every_field(store: Store) -> None:
+    first = click("x", NEWS.id, 50, visitor="v", session="s", seen_on="guide", slate="sl")
+    first = dataclasses.replace(first, dwell=1.5, position=3, context=("os:1", "region:kansai"))
+    store.put_events([first, click("y", GUIDE.id, 40)])
+    changes = store.changes(Mark())
+    assert [dataclasses.replace(event, id="") for event in changes.events] == [
+        dataclasses.replace(first, id=""),
+        click("", GUIDE.id, 40),
+    ]
+    assert store.changes(changes.mark).events == []
+
+
+def test_changes_come_in_bounded_pieces_without_a_gap(store: Store) -> None:
+    store.put_events([click(str(n), NEWS.id, n) for n in range(25)])
+    mark, seen = Mark(), []
+    while (changes := store.changes(mark, most=10)).mark != mark:
+        mark = changes.mark
+        seen.append([event.at for event in changes.events])
+    assert [len(piece) for piece in seen] == [10, 10, 5]
+    assert [at for piece in seen for at in piece] == list(range(25))
+
+
+def test_a_snapshot_holds_what_was_known_before_its_time_and_nothing_later(store: Store) -> None:
+    store.put_articles([GUIDE, NEWS, dataclasses.replace(NEWS, key="scheduled", published=9_000)])
+    store.put_events(
+        [
+            click("late", NEWS.id, 5_000, visitor="v9"),
+            click("b", GUIDE.id, 2_500, visitor="v2"),
+            click("a", NEWS.id, 1_500, visitor="v1", session="s"),
+            click("stray", ArticleId("daily", "unknown"), 1_600, visitor="v3"),
+        ]
+    )
+    snapshot = store.snapshot(until=5_000)
+    assert [article.id for article in snapshot.articles] == [NEWS.id, GUIDE.id]
+    events = snapshot.interactions
+    assert events.at.tolist() == [1_500, 2_500]
+    assert events.article.tolist() == [0, 1]
+    assert [snapshot.visitors[row] for row in events.visitor] == ["v1", "v2"]
+    assert events.session.tolist() == [0, -1]
+    assert "v9" not in snapshot.visitors
+    assert snapshot.strays == 1
+    assert store.changes(snapshot.mark).events == []
+
+
+def test_an_empty_store_has_an_empty_snapshot(store: Store) -> None:
+    snapshot = store.snapshot(until=1)
+    assert (len(snapshot.articles), len(snapshot.interactions), len(snapshot.visitors)) == (0, 0, 0)
+
+
+def test_writers_in_parallel_lose_nothing_and_a_follower_misses_nothing(store: Store) -> None:
+    def write(writer: int) -> None:
+        for n in range(20):
+            store.put_events([click(f"{writer}-{n}", NEWS.id, n)])
+
+    writers = [threading.Thread(target=write, args=(w,)) for w in range(4)]
+    for writer in writers:
+        writer.start()
+    mark, seen = Mark(), 0
+    while any(writer.is_alive() for writer in writers) or seen < 80:
+        changes = store.changes(mark)
+        mark, seen = changes.mark, seen + len(changes.events)
+    for writer in writers:
+        writer.join()
+    assert seen == 80
+
+
+def test_opening_a_store_twice_finds_what_was_put(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'deep' / 'store.db'}"
+    with Store.open(url) as store:
+        store.put_articles([NEWS])
+    with Store.open(url) as store:
+        assert store.article(NEWS.id) == NEWS
+
+
+def test_migrations_make_the_schema_that_the_code_describes(tmp_path: Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path / 'store.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, schema.metadata) == []
+    engine.dispose()
+
+
+def test_the_schema_can_be_said_in_the_words_of_postgresql() -> None:
+    dialect = postgresql.dialect()
+    for table in schema.metadata.sorted_tables:
+        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
+        for index in table.indexes:
+            assert "INDEX" in str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    Store.open(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(DataError, match=r"9999.*update the program"):
+        Store.open(url)
+
+
+def test_a_file_that_is_no_database_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.write_bytes(b"not a database, not at all, but long enough to look at" * 10)
+    with pytest.raises(DataError, match="not an SQLite file"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="address is not usable"):
+        Store.open("nonsense")
+
+
+def test_a_full_disk_loses_only_what_it_could_not_take(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with Store.open(f"sqlite:///{path}") as store:
+        store.put_events([click("kept", NEWS.id, 1)])
+        with store._engine.connect() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        store.close()
+        limited = create_engine(f"sqlite:///{path}", connect_args={"isolation_level": None})
+
+        @database.event.listens_for(limited, "connect")
+        def limit(connection: sqlite3.Connection, _: object) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+
+        database.event.listen(limited, "begin", database._begin)
+        full = Store(limited)
+        with pytest.raises(DataError, match=r"full.*free some space"):
+            full.put_events([click(str(n), NEWS.id, n) for n in range(5_000)])
+        full.close()
+        assert store.counts()["events"] == 1
