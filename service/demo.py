@@ -14,7 +14,7 @@ from service.holder import Holder
 from service.settings import Settings
 
 LOOKS = 5
-FRONT, TEASERS = 25, 4
+FRONT, TEASERS = 25, 3
 
 
 def blueprint(holder: Holder, settings: Settings) -> Blueprint:
