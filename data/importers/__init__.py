@@ -1,0 +1,1 @@
+"""Brings articles and events from other people's files, feeds and data sets into the store."""

@@ -1,0 +1,180 @@
+"""Carries facts from batches of rows into the store, and says what became of them."""
+
+import difflib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from data.importers import rows
+from data.importers.files import Batch
+from data.importers.rejects import Rejects
+from data.importers.rows import Fault
+from data.store import Counts, Store
+from recsys.errors import DataError
+from recsys.types import Article, Event, Tone
+
+Progress = Callable[[int, float], None]
+"""Called with the rows read so far and the share of the whole that they are."""
+
+
+def silent(read: int, done: float) -> None:
+    """Show no progress."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What one import did; grows while it runs."""
+
+    source: str
+    read: int = 0
+    articles: Counts = field(default_factory=Counts)
+    events: Counts = field(default_factory=Counts)
+    rejected: int = 0
+    repeated: int = 0
+    """Rows passed over because a later one in the same file describes the same article."""
+    rejects: Path | None = None
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Columns that no rule knows, each with the nearest known one or nothing."""
+    notes: list[str] = field(default_factory=list)
+
+
+def import_articles(
+    store: Store,
+    batches: Iterable[Batch],
+    name: str,
+    var: Path,
+    now: int,
+    progress: Progress = silent,
+) -> Summary:
+    """Put the articles of ``batches`` into the store; bad rows go to ``var``/rejects.
+
+    Raises ``DataError`` where no row can be used, and whatever ``batches`` raise.
+    """
+    summary = Summary(name)
+    with Rejects(var / "rejects", name, now) as rejects:
+        watched = _watched(batches, rows.ARTICLE_COLUMNS, summary, rejects, progress)
+        good = _articles(watched, rejects)
+        summary.articles = store.put_articles(last_of_each(good, summary, var))
+    return _finished(summary, rejects)
+
+
+def import_events(
+    store: Store,
+    batches: Iterable[Batch],
+    name: str,
+    var: Path,
+    now: int,
+    progress: Progress = silent,
+) -> Summary:
+    """Put the events of ``batches`` into the store; bad rows go to ``var``/rejects.
+
+    ``now`` is in UTC seconds. Raises ``DataError`` where no row can be used, and whatever
+    ``batches`` raise.
+    """
+    summary = Summary(name)
+    with Rejects(var / "rejects", name, now) as rejects:
+        watched = _watched(batches, rows.EVENT_COLUMNS, summary, rejects, progress)
+        summary.events = store.put_events(_events(watched, rejects, now))
+    return _finished(summary, rejects)
+
+
+def _watched(
+    batches: Iterable[Batch],
+    known: Sequence[str],
+    summary: Summary,
+    rejects: Rejects,
+    progress: Progress,
+) -> Iterator[Batch]:
+    for batch in batches:
+        summary.read += len(batch)
+        for line, reason, text in batch.broken:
+            rejects.add(line, "", reason, text, batch.source)
+        summary.unknown |= unknown_columns(batch.rows, known, summary.unknown)
+        yield batch
+        progress(summary.read, batch.done)
+
+
+def unknown_columns(
+    found: Iterable[Mapping[str, Any]], known: Sequence[str], named: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """Return the columns of rows that are neither known nor named yet, with the nearest known."""
+    expected = {*known, *named}
+    strange = {name for row in found if not expected.issuperset(row) for name in row} - expected
+    return {
+        name: next(iter(difflib.get_close_matches(name.lower(), known, 1)), "")
+        for name in sorted(strange)
+    }
+
+
+def _articles(batches: Iterable[Batch], rejects: Rejects) -> Iterator[Article]:
+    for batch in batches:
+        for line, row in zip(batch.lines, batch.rows, strict=True):
+            made = rows.article(row)
+            if isinstance(made, Fault):
+                rejects.add(line, made.field, made.reason, row, batch.source)
+            else:
+                yield made
+
+
+def _events(batches: Iterable[Batch], rejects: Rejects, now: int) -> Iterator[Event]:
+    for batch in batches:
+        made = rows.events(batch.rows, now)
+        for line, row, event in zip(batch.lines, batch.rows, made, strict=True):
+            if isinstance(event, Fault):
+                rejects.add(line, event.field, event.reason, row, batch.source)
+            else:
+                yield event
+
+
+def last_of_each(articles: Iterable[Article], summary: Summary, var: Path) -> Iterator[Article]:
+    """Yield of the articles with one id only the last, and count the others as repeated.
+
+    The store would end up the same, but would see two changes whenever the file comes again.
+    They wait in a temporary file: memory is a few dozen bytes an article.
+    """
+    with _spool(var) as spool:
+        last: dict[int, int] = {}
+        count, at = 0, 0
+        for article in articles:
+            last[hash(article.id)] = at
+            at += spool.write(orjson.dumps(article) + b"\n")
+            count += 1
+        summary.repeated += count - len(last)
+        spool.seek(0)
+        at = 0
+        for line in spool:
+            article = _restored(orjson.loads(line))
+            if last[hash(article.id)] == at:
+                yield article
+            at += len(line)
+
+
+def _spool(var: Path) -> IO[bytes]:
+    try:
+        var.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=var)
+    except OSError as error:
+        raise DataError(f"cannot write in {var}: {error.strerror}") from error
+
+
+def _restored(values: dict[str, Any]) -> Article:
+    values |= {
+        "tags": tuple(values["tags"]),
+        "authors": tuple(values["authors"]),
+        "tone": Tone(values["tone"]),
+    }
+    return Article(**values)
+
+
+def _finished(summary: Summary, rejects: Rejects) -> Summary:
+    summary.rejected, summary.rejects = rejects.count, rejects.path
+    if summary.read and summary.rejected == summary.read:
+        raise DataError(
+            f"nothing in {summary.source} can be used: all {summary.read:,} rows were rejected;"
+            f" see {rejects.path}"
+        )
+    return summary
