@@ -16,6 +16,7 @@ from recsys.errors import ConfigError
 
 app = typer.Typer(help="Make a sample network to try things on.", no_args_is_help=True)
 SizeName = StrEnum("SizeName", list(SIZES))
+SMALL = SizeName("small")
 
 
 @app.callback()
@@ -26,7 +27,7 @@ def group() -> None:
 @app.command("generate")
 def generate_(
     directory: Annotated[Path, typer.Argument(help="Where to write it; made if missing.")],
-    size: Annotated[SizeName, typer.Option(help="How large.")] = SizeName("small"),
+    size: Annotated[SizeName, typer.Option(help="How large.")] = SMALL,
     seed: Annotated[int, typer.Option(help="Another seed, another network.")] = 1,
     end: Annotated[
         str,

@@ -165,7 +165,7 @@ def _train(c: Light, rng: random.Random) -> str:
     y, body = 232, rng.choice((c.lamp, c.pale, c.near))
     stripe = c.lamp if body != c.lamp else c.pale
     nose = rng.randint(400, 470)
-    glass = c.lamp if c.night else _mix(c.top, c.near, 0.55)
+    glass = c.lamp if c.night and body != c.lamp else _mix(c.top, c.near, 0.55)
     windows = "".join(_box(x, y + 16, 44, 26, glass) for x in range(nose - 88, -40, -64))
     poles = _line("M120 90V300M430 90V300M0 104H640M0 116H640", c.near, 3, 0.6)
     return (
@@ -187,8 +187,8 @@ def _branch(c: Light, rng: random.Random) -> str:
     petal = rng.choice(("#f6c6cf", "#fbe3e6", "#e9a3b0")) if not c.night else "#f6c6cf"
     if rng.random() < 0.3:
         petal = rng.choice(("#d9472b", "#e2711d"))
-    wood = _line(f"M-10 {y}q180 10 300 70t360 40M190 {y + 34}q80 -30 120 -70M400 {y + 92}q60 30 90 90",
-                 c.near, 9)  # fmt: skip
+    twigs = f"M190 {y + 34}q80 -30 120 -70M400 {y + 92}q60 30 90 90"
+    wood = _line(f"M-10 {y}q180 10 300 70t360 40{twigs}", c.near, 9)
     flowers = []
     for _ in range(7):
         x = rng.randint(40, 600)
@@ -251,7 +251,10 @@ def _cloth(c: Light, rng: random.Random) -> str:
 
 def _vase(c: Light, rng: random.Random) -> str:
     x, w = rng.randint(230, 410), rng.randint(60, 84)
-    jar = f"M{x - 22} 160h44q-4 30 {w - 22} 62q{rng.randint(8, 24)} 66 -38 96h-{2 * w - 76}q-52 -30 -38 -96q{w - 22} -32 {w - 26} -62z"
+    jar = (
+        f"M{x - 22} 160h44q-4 30 {w - 22} 62q{rng.randint(8, 24)} 66 -38 96"
+        f"h-{2 * w - 76}q-52 -30 -38 -96q{w - 22} -32 {w - 26} -62z"
+    )
     stems = "".join(
         _line(f"M{x} 162Q{x + d // 3} 110 {x + d} {t}", c.near, 3) + _dot(x + d, t, 10, c.lamp)
         for d, t in (
@@ -299,8 +302,9 @@ def _brush(c: Light, rng: random.Random) -> str:
     strokes = []
     for _ in range(3):
         px, py = x + rng.randint(-40, 60), rng.randint(70, 230)
-        strokes.append(_line(f"M{px} {py}q{rng.randint(40, 70)} {rng.randint(-26, 4)} {rng.randint(90, 130)} {rng.randint(-6, 30)}",
-                             c.near, rng.randint(13, 22)))  # fmt: skip
+        bend, rise = rng.randint(40, 70), rng.randint(-26, 4)
+        stroke = f"M{px} {py}q{bend} {rise} {rng.randint(90, 130)} {rng.randint(-6, 30)}"
+        strokes.append(_line(stroke, c.near, rng.randint(13, 22)))
     px = x + rng.randint(50, 90)
     strokes.append(
         _line(f"M{px} 60q{rng.randint(-16, 20)} 110 {rng.randint(-60, 30)} 210", c.near, 18)
@@ -410,7 +414,8 @@ def _bridge(c: Light, rng: random.Random) -> str:
     )
     return (
         _sun(c, rng) + _hills(rng, 190, 50, c.far) + _hills(rng, 230, 20, c.mid)
-        + _box(0, 254, WIDE, 106, _mix(c.mid, c.low, 0.4)) + water + _line(posts, c.near, 5) + arch + rails
+        + _box(0, 254, WIDE, 106, _mix(c.mid, c.low, 0.4)) + water
+        + _line(posts, c.near, 5) + arch + rails
     )  # fmt: skip
 
 

@@ -55,7 +55,7 @@ EVENTS = pa.schema(
 )
 CHUNK = 4_000
 """Articles in a row group."""
-GROUP = 250_000
+GROUP = 100_000
 """Events in a row group, at least."""
 KINDS = pa.array([kind.name.lower() for kind in Kind])
 

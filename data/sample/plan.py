@@ -20,6 +20,8 @@ HOURS = np.array([2, 1, 1, 1, 2, 5, 9, 10, 8, 7, 7, 8, 8, 7, 7, 8, 9, 9, 8, 6, 5
 WEEK = np.array([1.0, 1.05, 1.05, 1.05, 1.0, 0.6, 0.5])
 """And on each day, from Monday."""
 ORIGINAL, WIRED, CORRECTED = 0, 1, 2
+BARRED = ("inland", "urban", "warm", "railless")
+"""Word lists of places where some things would be out of place."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +112,8 @@ def plan(articles: int, seed: int, end: int) -> Plan:
     when = np.minimum(published[original] + delay, end - 30)
 
     life = np.array([g.hours * 3600.0 for g in GENRES])[genre]
+    brief = (story < threads) * lasting / 2
+    life = np.where(brief[original] > 0, np.minimum(life, brief[original]), life)
     pull = (life / 36_000.0) ** -0.7 * rng.lognormal(0.0, 0.8, articles)
     order = np.lexsort((np.arange(articles), when))
     place_of = np.empty(articles, np.int32)
@@ -215,12 +219,14 @@ def _subjects(rng: np.random.Generator, genre: Int64, begin: Int64) -> tuple[Int
 
 def _barred(thing: str, text: str) -> set[str]:
     """Return the places where a thing would be out of place."""
-    lists = {name: {word[0] for word in words(name)} for name in ("inland", "urban", "warm")}
+    lists = {name: {word[0] for word in words(name)} for name in BARRED}
     barred: set[str] = set()
     if thing in {word[0] for word in words("seaside")}:
         barred |= lists["inland"] | lists["urban"]
     if thing in {word[0] for word in words("snowy")}:
         barred |= lists["warm"] | lists["urban"]
+    if text in ("journey", "rail", "regional"):
+        barred |= lists["railless"]
     if text in ("outdoors", "disaster", "quake") or thing in {w[0] for w in words("wild")}:
         barred |= lists["urban"]
     return barred

@@ -20,6 +20,10 @@ WARM_UP = 2 * 86_400
 STEPS = 40
 MEMORY = 16
 """Articles that a reader remembers, and does not open again."""
+DEAD = 0.05
+"""What is left of the interest in a running story when it is over."""
+COLD = 2e-3
+"""Nobody comes across groups of articles that are not hotter together."""
 SEEN, STAY, STAY_LONG = 0.22, 0.56, 0.88
 BROWSING = np.array(
     [2, 1, 1, 1, 1, 2, 5, 9, 9, 7, 6, 6, 9, 8, 6, 6, 6, 7, 8, 9, 10, 10, 8, 5], float
@@ -61,12 +65,12 @@ class Shelf:
         np.cumsum(heat[self._order], out=self._sums[1:])
 
     def draw(self, group: np.ndarray, n: int, rng: np.random.Generator) -> Int32:
-        """Return int32[m, n]: n articles of each of m groups, -1 where a group has none hot."""
+        """Return int32[m, n]: n articles of each of m groups, -1 where a whole group is cold."""
         low, high = self._sums[self._bounds[group]], self._sums[self._bounds[group + 1]]
         point = low[:, None] + rng.random((len(group), n)) * (high - low)[:, None]
         row = np.searchsorted(self._sums, point, side="right") - 1
         found = self._order[np.clip(row, 0, len(self._order) - 1)]
-        return np.where((high - low > 1e-9)[:, None], found, -1).astype(np.int32)
+        return np.where((high - low > COLD)[:, None], found, -1).astype(np.int32)
 
 
 def simulate(plan: Plan, readers: Readers, events: int, seed: int) -> Iterator[Events]:
@@ -127,7 +131,7 @@ class _Audience:
         heat[:last] = plan.pull[:last] * np.exp(-age / plan.life[:last])
         heat[:last] *= plan.expires[:last] > start
         trending = np.flatnonzero(plan.story[:last] < len(plan.trends.start))
-        heat[trending] *= 0.6 + plan.trends.heat(middle)[plan.story[trending]]
+        heat[trending] *= DEAD + plan.trends.heat(middle)[plan.story[trending]]
         for shelf in (self.by_site, self.by_topic, self.by_subject, self.by_story, self.all):
             shelf.warm(heat)
 

@@ -26,14 +26,14 @@ Rows of the `.npy` arrays are the rows of the table that they belong to.
 | file | holds |
 |---|---|
 | `topics.json` | the names of the K topics |
-| `articles.parquet` | every article's `story`, `genre`, `thing` and `place` (what it is about), `tone` |
+| `articles.parquet` | of every article `language`, `story`, `genre`, `thing`, `place`, `tone` |
 | `article_topics.npy` | float32[A, K]: each article's mixture of topics |
-| `readers.parquet` | `visitor`, `home` site, `consent`, `japanese` (reads it), `activity`, `since` |
+| `readers.parquet` | `visitor`, `home`, `consent`, `japanese`, `activity`, `since` |
 | `reader_tastes.npy` | float32[V, K]: each reader's taste |
 | `position_bias.npy` | float64[6]: the probability that a slot of the box is examined |
 | `copies.parquet` | planted near-duplicates: `kind` wire (another site) or update (the same) |
 | `grave.parquet` | the articles that are grave |
-| `trends.parquet` | news cycles: `story`, `start`, `peak`, `death`, `height`, the keys of its articles |
+| `trends.parquet` | news cycles: `story`, `start`, `peak`, `death`, `height`, `sites`, `keys` |
 
 True affinity is taste · mixture, a twentieth of it where the article is in Japanese and the reader
 does not read Japanese: `data.sample.truth.load(directory).affinity(readers, articles)`. Orders in
