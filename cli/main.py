@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import bundles, sample, serve, setup, train
+from cli import bundles, imports, sample, serve, setup, train
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command()(serve.serve)
 app.command()(train.train)
 app.add_typer(bundles.app, name="bundles")
+app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from data.importers.files import BATCH, Batch
 from recsys.errors import DataError
@@ -93,7 +92,7 @@ def _events(directory: Path) -> Iterator[Batch]:
     for number, cells, done in _rows(path, 5):
         impression, reader, at, history, shown = _behavior(cells)
         if at is None:
-            reason = f"expected 5 columns parted by tabs, with a time as 11/15/2019 8:55:22 AM"
+            reason = "expected 5 columns parted by tabs, with a time as 11/15/2019 8:55:22 AM"
             batch.broken.append((number, reason, "\t".join(cells)))
             continue
         whole = {"site": SITE, "visitor": reader}

@@ -1,0 +1,146 @@
+"""Reads the articles of an RSS or Atom feed, from the web or a file."""
+
+import calendar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import feedparser
+import httpx
+
+from data.importers.files import STDIN, Batch
+from recsys.errors import DataError
+
+TIMEOUT = 20.0
+"""Seconds that each step of a download may take."""
+LARGEST = 10 * 2**20
+"""Bytes of a feed."""
+REDIRECTS = 5
+AGENT = "recsys feed importer"
+
+
+def read(source: str, site: str, now: int) -> tuple[Batch, list[str]]:
+    """Return the entries of a feed as rows of articles of ``site``, and notes on what is broken.
+
+    ``source`` is an http(s) address or a file. An entry without a date counts as published at
+    ``now`` (UTC seconds). Raises ``DataError`` where there is no feed.
+    """
+    address = source if urlsplit(source).scheme in ("http", "https") else ""
+    body = fetch(source) if address else _read_file(source)
+    parsed = feedparser.parse(
+        body, sanitize_html=False, response_headers={"content-location": address}
+    )
+    notes = []
+    if parsed.bozo:
+        notes.append(f"the feed is not well-formed ({_said(parsed.bozo_exception)})")
+    if not parsed.entries and not parsed.version:
+        raise DataError(f"cannot read {source}: it is no RSS or Atom feed")
+    rows = [_row(entry, parsed.feed, site, address, now) for entry in parsed.entries]
+    undated = sum(_published(entry) is None for entry in parsed.entries)
+    if undated:
+        notes.append(f"{undated} of {len(rows)} entries have no date and count as published now")
+    return Batch(rows, list(range(1, len(rows) + 1)), done=1.0), notes
+
+
+def fetch(url: str) -> bytes:
+    """Download at most ``LARGEST`` bytes; follows redirects to http and https only.
+
+    Raises ``DataError`` where that fails.
+    """
+    try:
+        with httpx.Client(timeout=TIMEOUT, headers={"user-agent": AGENT}) as client:
+            for _ in range(REDIRECTS + 1):
+                if urlsplit(url).scheme not in ("http", "https"):
+                    raise DataError(f"cannot read {url}: expected an http or https address")
+                with client.stream("GET", url) as answer:
+                    if answer.is_redirect:
+                        url = urljoin(url, answer.headers["location"])
+                        continue
+                    if answer.status_code != httpx.codes.OK:
+                        raise DataError(f"cannot read {url}: its server says {answer.status_code}")
+                    return _received(answer, url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DataError(f"cannot read {url}: {error or type(error).__name__}") from error
+    raise DataError(f"cannot read {url}: it redirects more than {REDIRECTS} times")
+
+
+def _received(answer: httpx.Response, url: str) -> bytes:
+    body = bytearray()
+    for chunk in answer.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST:
+            raise DataError(f"cannot read {url}: it is larger than {LARGEST // 2**20} MiB")
+    return bytes(body)
+
+
+def _read_file(name: str) -> bytes:
+    if "://" in name:
+        raise DataError(f"cannot read {name}: expected an http or https address, or a file")
+    try:
+        with Path("/dev/stdin" if name == STDIN else name).open("rb") as file:
+            body = file.read(LARGEST + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {name}: {error.strerror}") from error
+    if len(body) > LARGEST:
+        raise DataError(f"cannot read {name}: it is larger than {LARGEST // 2**20} MiB")
+    return body
+
+
+def _row(
+    entry: Mapping[str, Any], feed: Mapping[str, Any], site: str, base: str, now: int
+) -> dict[str, Any]:
+    published = _published(entry)
+    tags = [tag.get("term") or "" for tag in entry.get("tags", ())]
+    row = {
+        "site": site,
+        "key": entry.get("id") or entry.get("link"),
+        "url": _absolute(base, entry.get("link")),
+        "title": entry.get("title"),
+        "body": _body(entry),
+        "section": tags[0] if tags else "",
+        "tags": [tag for tag in tags if tag],
+        "authors": _authors(entry),
+        "language": entry.get("language") or feed.get("language") or "",
+        "published": now if published is None else published,
+        "image": _image(entry, base),
+    }
+    return {name: value for name, value in row.items() if value not in (None, "")}
+
+
+def _published(entry: Mapping[str, Any]) -> int | None:
+    parsed = entry.get("published_parsed") or entry.get("updated_parsed")
+    return calendar.timegm(parsed) if parsed else None
+
+
+def _body(entry: Mapping[str, Any]) -> str:
+    whole = [part.get("value", "") for part in entry.get("content", ())]
+    return max([*whole, entry.get("summary", "")], key=len)
+
+
+def _authors(entry: Mapping[str, Any]) -> list[str]:
+    named = [author.get("name", "") for author in entry.get("authors", ())]
+    return [name for name in named if name] or [n for n in [entry.get("author", "")] if n]
+
+
+def _image(entry: Mapping[str, Any], base: str) -> str:
+    """Return the first picture among media:content, enclosures and media:thumbnail."""
+    for media in entry.get("media_content", ()):
+        kind = media.get("medium") or media.get("type", "image")
+        if kind.startswith("image") and media.get("url"):
+            return _absolute(base, media["url"])
+    for enclosure in entry.get("enclosures", ()):
+        if enclosure.get("type", "").startswith("image/") and enclosure.get("href"):
+            return _absolute(base, enclosure["href"])
+    for thumbnail in entry.get("media_thumbnail", ()):
+        if thumbnail.get("url"):
+            return _absolute(base, thumbnail["url"])
+    return ""
+
+
+def _absolute(base: str, address: str | None) -> str:
+    return urljoin(base, address or "") if address else ""
+
+
+def _said(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__
