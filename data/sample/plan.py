@@ -20,7 +20,7 @@ HOURS = np.array([2, 1, 1, 1, 2, 5, 9, 10, 8, 7, 7, 8, 8, 7, 7, 8, 9, 9, 8, 6, 5
 WEEK = np.array([1.0, 1.05, 1.05, 1.05, 1.0, 0.6, 0.5])
 """And on each day, from Monday."""
 ORIGINAL, WIRED, CORRECTED = 0, 1, 2
-BARRED = ("inland", "urban", "warm", "railless")
+BARRED = ("inland", "urban", "metropolis", "warm", "railless")
 """Word lists of places where some things would be out of place."""
 
 
@@ -114,7 +114,7 @@ def plan(articles: int, seed: int, end: int) -> Plan:
     life = np.array([g.hours * 3600.0 for g in GENRES])[genre]
     brief = (story < threads) * lasting / 2
     life = np.where(brief[original] > 0, np.minimum(life, brief[original]), life)
-    pull = (life / 36_000.0) ** -0.7 * rng.lognormal(0.0, 0.8, articles)
+    pull = (life / 36_000.0) ** -0.7 * rng.lognormal(0.0, 1.1, articles)
     order = np.lexsort((np.arange(articles), when))
     place_of = np.empty(articles, np.int32)
     place_of[order] = np.arange(articles)
@@ -170,7 +170,7 @@ def _trends(rng: np.random.Generator, start: Int64, end: int) -> Trends:
     n = len(start)
     lasting = np.clip(rng.lognormal(np.log(20 * 3600), 0.6, n), 5 * 3600, 72 * 3600)
     peak = start + (lasting * rng.uniform(0.08, 0.3, n)).astype(np.int64)
-    height = np.clip(rng.pareto(1.3, n) * 4.0 + 3.0, 3.0, 60.0)
+    height = np.clip(rng.pareto(1.3, n) * 6.0 + 5.0, 5.0, 90.0)
     return Trends(start, peak, start + lasting.astype(np.int64), height)
 
 
@@ -227,8 +227,10 @@ def _barred(thing: str, text: str) -> set[str]:
         barred |= lists["warm"] | lists["urban"]
     if text in ("journey", "rail", "regional"):
         barred |= lists["railless"]
-    if text in ("outdoors", "disaster", "quake") or thing in {w[0] for w in words("wild")}:
+    if text in ("politics", "news", "sport", "business"):
         barred |= lists["urban"]
+    if text in ("outdoors", "disaster", "quake") or thing in {w[0] for w in words("wild")}:
+        barred |= lists["urban"] | lists["metropolis"]
     return barred
 
 

@@ -175,7 +175,7 @@ class _Audience:
         offers = [
             self.by_site.draw(self.readers.home[who], 6 if current is None else 3, self.rng),
             self.by_topic.draw(self._liked(who), 4 if current is None else 2, self.rng),
-            self.all.draw(np.zeros(len(who), np.int8), 3, self.rng),
+            self.all.draw(np.zeros(len(who), np.int8), 5, self.rng),
         ]
         if current is not None:
             offers += [
@@ -185,7 +185,7 @@ class _Audience:
                 self.by_site.draw(self.plan.site[current], 2, self.rng),
             ]
         offer = np.concatenate(offers, axis=1)
-        value = 1.3 * self._liking(who, offer) + self._relation(current, offer)
+        value = 1.5 * self._liking(who, offer) + self._relation(current, offer)
         value += self.rng.gumbel(size=offer.shape)
         value[~self._open(who, current, offer, at)] = -np.inf
         best = np.argmax(value, axis=1)

@@ -103,6 +103,8 @@ def _slots(plan: Plan, row: int, genre: Genre, seed: int) -> dict[str, str]:
         "team": f"{place[0]} {host[0]}",
         "rival": f"{far[0]} {guest[0]}",
         "month": f"{local:%B}",
+        "toll": str(rng.randint(2, 9)),
+        "age": str(rng.randint(71, 98)),
         "season": SEASONS_JA[when] if ja else when,
         "weekday": f"{WEEKDAYS_JA[local.weekday()]}曜日" if ja else f"{local:%A}",
         **(PLURAL if _plural(entry[0]) else SINGULAR),
