@@ -22,7 +22,11 @@ from data.importers.run import Summary
 from data.store import Counts, Store
 from recsys.errors import ConfigError
 
-app = typer.Typer(help="Bring articles and events into the store.", no_args_is_help=True)
+app = typer.Typer(
+    help="Bring articles and events into the store.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 
 Files = Annotated[
     list[str],
@@ -43,9 +47,9 @@ DatasetName = StrEnum("DatasetName", list(DATASETS))
 
 
 @app.command(
-    epilog="Example: recsys import articles 'export/*.jsonl' with lines such as"
-    ' {"site": "daily", "key": "17", "url": "/17", "title": "Snow in Kyoto",'
-    ' "published": "2026-11-23T18:00:00Z"}'
+    epilog="Example: `recsys import articles 'export/*.jsonl'` with lines such as"
+    ' `{"site": "daily", "key": "17", "url": "/17", "title": "Snow in Kyoto",'
+    ' "published": "2026-11-23T18:00:00Z"}`'
 )
 def articles(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
@@ -60,8 +64,8 @@ def articles(
 
 
 @app.command(
-    epilog="Example: recsys import events clicks.csv with the first line"
-    " kind,site,key,at,visitor,session"
+    epilog="Example: `recsys import events clicks.csv` with the first line"
+    " `kind,site,key,at,visitor,session`"
 )
 def events(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
@@ -76,7 +80,7 @@ def events(
     _import_files(context.obj, names, format, json, run.import_events)
 
 
-@app.command(epilog="Example: recsys import feed https://example.org/rss.xml --site daily")
+@app.command(epilog="Example: `recsys import feed https://example.org/rss.xml --site daily`")
 def feed(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="Its http(s) address, or a file.", metavar="SRC")],
@@ -93,7 +97,7 @@ def feed(
     _print([summary], json)
 
 
-@app.command(epilog="Example: recsys import dataset globo ~/data/globo")
+@app.command(epilog="Example: `recsys import dataset globo ~/data/globo`")
 def dataset(
     context: typer.Context,
     name: Annotated[DatasetName, typer.Argument(help="Which one.")],
@@ -109,7 +113,9 @@ def dataset(
             first = run.import_articles(store, found, name, setup.var, now, progress)
         with _progress(f"{name} events") as progress:
             second = run.import_events(store, happened, name, setup.var, now, progress)
-    _print([first, second], json)
+    if not first.read + second.read:
+        raise DataError(f"there is no row in {directory}")
+    _print([summary for summary in (first, second) if summary.read], json)
 
 
 def _import_files(

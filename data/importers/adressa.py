@@ -1,4 +1,4 @@
-"""Reads the reading log of Adresseavisen as its publisher gave it out (Adressa, Gulla et al., 2017)."""
+"""Reads the log of Adresseavisen's readers as it was published (Adressa, Gulla et al., 2017)."""
 
 from collections.abc import Iterator
 from pathlib import Path

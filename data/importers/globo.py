@@ -1,6 +1,6 @@
 """Reads the clicks of Globo.com, the yardstick for the next click (Moreira et al., 2018-2019)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,15 @@ def load_globo(directory: Path, until: int) -> Facts:
 
 
 def _contexts(columns: list[Int64]) -> tuple[list[tuple[str, ...]], Int32]:
-    distinct, context = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    named = [
-        tuple(f"{name}:{value}" for name, value in zip(CONTEXT, row, strict=True))
-        for row in distinct.tolist()
-    ]
-    return named, context.reshape(-1).astype(np.int32)
+    # One number for the three int8 values of a click: sorting rows takes far longer.
+    code = sum((column + 128) << shift for column, shift in zip(columns, (16, 8, 0), strict=True))
+    _, first, context = np.unique(code, return_index=True, return_inverse=True)
+    values = zip(*(column[first].tolist() for column in columns), strict=True)
+    return [_named(row) for row in values], context.astype(np.int32)
+
+
+def _named(values: Iterable[int | str]) -> tuple[str, ...]:
+    return tuple(f"{name}:{value}" for name, value in zip(CONTEXT, values, strict=True))
 
 
 def _article(id: int, first: int) -> Article:
@@ -147,7 +150,7 @@ def _clicks(directory: Path) -> Iterator[Batch]:
                 "at": at,
                 "visitor": visitor,
                 "session": session,
-                "context": [f"{name}:{value}" for name, value in zip(CONTEXT, values, strict=True)],
+                "context": list(_named(values)),
             }
             for key, at, visitor, session, values in zip(
                 text["click_article_id"],
