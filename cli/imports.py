@@ -20,7 +20,7 @@ from data.importers.datasets import DATASETS
 from data.importers.files import Format
 from data.importers.run import Summary
 from data.store import Counts, Store
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, DataError
 
 app = typer.Typer(
     help="Bring articles and events into the store.",
@@ -30,9 +30,7 @@ app = typer.Typer(
 
 Files = Annotated[
     list[str],
-    typer.Argument(
-        help="JSON Lines, CSV or Parquet; globs; - is standard input.", metavar="FILE..."
-    ),
+    typer.Argument(help="JSON Lines, CSV or Parquet; globs; - is standard input.", metavar="FILE"),
 ]
 FormatOption = Annotated[
     Format | None,
@@ -47,40 +45,40 @@ DatasetName = StrEnum("DatasetName", list(DATASETS))
 
 
 @app.command(
-    epilog="Example: `recsys import articles 'export/*.jsonl'` with lines such as"
-    ' `{"site": "daily", "key": "17", "url": "/17", "title": "Snow in Kyoto",'
-    ' "published": "2026-11-23T18:00:00Z"}`'
+    # Not the docstring: the screen would break lines where the source does.
+    help="Import articles; the same file twice changes nothing, and bad rows are set aside."
+    "\n\nColumns: site, key, url, title, published; if you have them, body, section, tags, authors,"
+    " language, image, sponsored, tone (grave, light or nothing), expires. Times are ISO 8601 or"
+    " epoch seconds or milliseconds. In CSV, | parts tags and authors.",
+    epilog="Example: recsys import articles 'export/*.jsonl' with lines such as"
+    ' {"site": "daily", "key": "17", "url": "/17", "title": "Snow in Kyoto",'
+    ' "published": "2026-11-23T18:00:00Z"}',
 )
 def articles(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
 ) -> None:
-    """Import articles; the same file twice changes nothing, and bad rows are set aside.
-
-    Columns: site, key, url, title, published; if you have them, body, section, tags, authors,
-    language, image, sponsored, tone (grave, light or nothing), expires. Times are ISO 8601 or
-    epoch seconds or milliseconds. In CSV, | parts tags and authors.
-    """
+    """Import articles."""
     _import_files(context.obj, names, format, json, run.import_articles)
 
 
 @app.command(
-    epilog="Example: `recsys import events clicks.csv` with the first line"
-    " `kind,site,key,at,visitor,session`"
+    help="Import events; the same file twice changes nothing, and bad rows are set aside."
+    "\n\nColumns: kind (impression, click, read, comment, like or share), site, key, at; if you"
+    " have them, id, visitor, session, seen_on (the site that showed the link), dwell (seconds),"
+    " slate, position (from 0), context (such as device:phone|region:kansai). Times are ISO 8601"
+    " or epoch seconds or milliseconds. Without an id, events are one where kind, visitor,"
+    " session, article, time, slate and position are the same.",
+    epilog="Example: recsys import events clicks.csv with the first line"
+    " kind,site,key,at,visitor,session",
 )
 def events(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
 ) -> None:
-    """Import events; the same file twice changes nothing, and bad rows are set aside.
-
-    Columns: kind (impression, click, read, comment, like or share), site, key, at; if you have
-    them, id, visitor, session, seen_on (the site that showed the link), dwell (seconds), slate,
-    position (from 0), context (such as device:phone|region:kansai). Times are ISO 8601 or epoch
-    seconds or milliseconds. Without an id, what is the same in every other respect is one event.
-    """
+    """Import events."""
     _import_files(context.obj, names, format, json, run.import_events)
 
 
-@app.command(epilog="Example: `recsys import feed https://example.org/rss.xml --site daily`")
+@app.command(epilog="Example: recsys import feed https://example.org/rss.xml --site daily")
 def feed(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="Its http(s) address, or a file.", metavar="SRC")],
@@ -97,7 +95,7 @@ def feed(
     _print([summary], json)
 
 
-@app.command(epilog="Example: `recsys import dataset globo ~/data/globo`")
+@app.command(epilog="Example: recsys import dataset globo ~/data/globo")
 def dataset(
     context: typer.Context,
     name: Annotated[DatasetName, typer.Argument(help="Which one.")],

@@ -138,8 +138,8 @@ def _image(entry: Mapping[str, Any], base: str) -> str:
     return ""
 
 
-def _absolute(base: str, address: str | None) -> str:
-    return urljoin(base, address or "") if address else ""
+def _absolute(base: str, address: Any) -> str:
+    return urljoin(base, str(address)) if address else ""
 
 
 def _said(error: Exception) -> str:

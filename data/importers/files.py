@@ -175,9 +175,7 @@ def _read_csv(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
         text.detach()
 
 
-def _csv_batches(
-    rows: "csv._reader", header: list[str], file: BinaryIO, size: int
-) -> Iterator[Batch]:
+def _csv_batches(rows: Any, header: list[str], file: BinaryIO, size: int) -> Iterator[Batch]:
     batch = Batch()
     for cells in rows:
         if not cells:

@@ -95,7 +95,7 @@ def _events(directory: Path) -> Iterator[Batch]:
             reason = "expected 5 columns parted by tabs, with a time as 11/15/2019 8:55:22 AM"
             batch.broken.append((number, reason, "\t".join(cells)))
             continue
-        whole = {"site": SITE, "visitor": reader}
+        whole: dict[str, Any] = {"site": SITE, "visitor": reader}
         # The history comes with the first row of the reader in the file, and only with that.
         for key, before in _dated(history, first.pop(reader, None)):
             batch.rows.append(whole | {"kind": "click", "key": key, "at": before})

@@ -190,7 +190,7 @@ def events(rows: Sequence[Mapping[str, Any]], now: int) -> list[Event | Fault]:
         good = _events.validate_python(rows)
     except ValidationError:
         return [_event_or_fault(row, now) for row in rows]
-    return [_dated(row, now) for row in good]
+    return [_dated(cast(dict[str, Any], row), now) for row in good]
 
 
 def event_id(
@@ -224,12 +224,12 @@ def _article(row: ArticleRow) -> Article:
 
 def _event_or_fault(row: Mapping[str, Any], now: int) -> Event | Fault:
     try:
-        return _dated(_event.validate_python(row), now)
+        return _dated(cast(dict[str, Any], _event.validate_python(row)), now)
     except ValidationError as error:
         return _fault(error)
 
 
-def _dated(row: EventRow, now: int) -> Event | Fault:
+def _dated(row: dict[str, Any], now: int) -> Event | Fault:
     at = row["at"]
     if at > now + DAY:
         when = datetime.datetime.fromtimestamp(at, datetime.UTC)
