@@ -7,6 +7,7 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.live import Live, View
+from recsys.policy import HalfLives
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,13 +52,13 @@ class Situation:
     """f32[f], None for a reader of whom nothing is known."""
     language: Bool
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
-    half_life: float
-    """Seconds after publication in which an article loses half its worth; 0 for never."""
+    half_lives: HalfLives
+    context: tuple[str, ...]
 
-    def freshness(self, rows: Int32) -> Float64:
-        """Return f64[k] ``0.5 ** (age / half_life)``, for sources that do not watch the clock."""
+    def freshness(self, rows: Int32, half_life: float) -> Float64:
+        """Return f64[k] ``0.5 ** (age / half_life)``; all 1 for a half-life of 0. In seconds."""
         age = np.maximum(self.now - self.view.catalogue.published[rows], 0)
-        return np.exp2(-age / self.half_life) if self.half_life > 0 else np.ones(len(rows))
+        return np.exp2(-age / half_life) if half_life > 0 else np.ones(len(rows))
 
     def eligible(self, rows: Int32) -> Bool:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
@@ -77,6 +78,10 @@ PRIOR_FAST = 20.0
 """Transitions of this hour that weigh as much as what is known from before."""
 PRIOR_SLOW = 20.0
 """Transitions of these weeks that weigh as much as what everybody opens now."""
+MOMENTUM = np.float32(0.8)
+"""Exponent of the ratio between an article's share now and half an hour ago."""
+STEADY = np.float32(1e-4)
+"""Share of openings below which a ratio of shares is noise."""
 SHARPNESS = 10.0
 """Turns cosines and tastes into odds: a difference of 0.1 is a factor e."""
 
@@ -111,7 +116,7 @@ def co_read(live: Live, situation: Situation, k: int) -> Candidates:
         before[at] += fast
         scores += before * np.float32(weight / (float(fast.sum()) + PRIOR_FAST))
     scores /= np.float32(sum(TRAIL_WEIGHTS[: len(successors)]))
-    return _ranked("co_read", rows, scores, situation, k)
+    return _of_the_moment(live, _ranked("co_read", rows, scores, situation, k), situation)
 
 
 def related(live: Live, situation: Situation, k: int) -> Candidates:
@@ -121,7 +126,8 @@ def related(live: Live, situation: Situation, k: int) -> Candidates:
         rows, cosines = live.related(row)
         lists.append((rows, weight * _odds(cosines)))
     rows, scores = _summed(lists)
-    return _ranked("related", rows, _normal(scores * situation.freshness(rows)), situation, k)
+    fresh = situation.freshness(rows, situation.half_lives.related)
+    return _ranked("related", rows, _normal(scores * fresh), situation, k)
 
 
 def trending(live: Live, situation: Situation, k: int) -> Candidates:
@@ -135,8 +141,9 @@ def personal(live: Live, situation: Situation, k: int) -> Candidates:
     view = situation.view
     if situation.taste is None:
         return _none("personal")
-    odds = _odds(view.pool_factors @ situation.taste) * situation.freshness(view.pool)
-    return _ranked("personal", view.pool, _normal(odds), situation, k)
+    odds = _odds(view.pool_factors @ situation.taste)
+    fresh = situation.freshness(view.pool, situation.half_lives.personal)
+    return _ranked("personal", view.pool, _normal(odds * fresh), situation, k)
 
 
 def latest(live: Live, situation: Situation, k: int) -> Candidates:
@@ -157,6 +164,21 @@ SOURCES: dict[str, Source] = {
     "personal": personal,
 }
 """The sources that are fused; ``latest`` only fills what they leave."""
+
+
+def _of_the_moment(live: Live, candidates: Candidates, situation: Situation) -> Candidates:
+    """Rank anew by what rises now, and what readers in the same circumstances open now.
+
+    Both factors leave the sum of probabilities as it is.
+    """
+    rows, board = candidates.rows, situation.view.board
+    share = board.share[rows]
+    rising = ((share + STEADY) / (board.earlier[rows] + STEADY)) ** MOMENTUM
+    lift = live.segments.lift(situation.context, rows, share, situation.now)
+    scores = candidates.scores * rising * lift
+    scores *= np.float32(candidates.scores.sum() / max(float(scores.sum()), 1e-9))
+    order = np.lexsort((rows, -scores))
+    return Candidates(candidates.source, rows[order], scores[order])
 
 
 def _odds(likeness: Float32) -> Float64:

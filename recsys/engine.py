@@ -112,7 +112,8 @@ class Engine:
             opened=opened,
             taste=self._taste(query.visitor, opened),
             language=self._languages(view),
-            half_life=self.policy.freshness_half_life,
+            half_lives=self.policy.half_lives,
+            context=query.context,
         )
 
     def _taste(self, visitor: str, opened: Int32) -> Float32 | None:

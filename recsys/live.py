@@ -14,6 +14,7 @@ from recsys.bundle import Bundle
 from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
+from recsys.segments import Segments
 from recsys.stories import Signatures
 from recsys.tables import Catalogue
 from recsys.trending import LANDING, TrendBoard
@@ -46,9 +47,13 @@ class Reader:
     """Those of the latest visit, bundled or not."""
     session: str = ""
     at: int = 0
+    context: tuple[str, ...] = ()
+    """Of the latest opening."""
 
 
 NOBODY = Reader()
+FORGETTING = 300
+"""Seconds between two clearances of what has faded."""
 CACHED = 20_000
 """Cards and addresses of bundled articles that stay decoded."""
 
@@ -94,8 +99,10 @@ class Live:
         self.trends = bundle.trends.copy()
         self.trends.grow(len(bundle.catalogue))
         self.coread = bundle.coread.copy()
+        self.segments = Segments()
         self._bundled_card = lru_cache(CACHED)(bundle.card)
         self._bundled_url = lru_cache(CACHED)(bundle.find_url)
+        self._forgot = 0
         self._readers: OrderedDict[str, Reader] = OrderedDict()
         none = np.empty(0, np.int32)
         width = bundle.factors.articles.shape[1]
@@ -162,12 +169,17 @@ class Live:
         if row not in visit:
             for step, earlier in enumerate(reversed(visit[-REACH:]), start=1):
                 self.coread.add(earlier, row, event.at, 1.0 / step)
+            if visit:
+                for segment in reader.context:
+                    self.segments.add(segment, row, event.at)
             visit = (*visit, row)[-self.settings.remembered :]
         opened = reader.opened
         if row not in opened and row not in self._bundled(name):
             self.trends.add_one(row, event.at, LANDING if landed else 1.0)
             opened = (*opened, row)[-self.settings.remembered :]
-        self._readers[name] = Reader(opened, visit, event.session, max(event.at, reader.at))
+        self._readers[name] = Reader(
+            opened, visit, event.session, max(event.at, reader.at), event.context
+        )
         self._readers.move_to_end(name)
         if len(self._readers) > self.settings.readers:
             self._readers.popitem(last=False)
@@ -188,6 +200,9 @@ class Live:
 
     def refresh(self, now: int) -> None:
         """Rank what trends at ``now``; meant for every second or two, not for each event."""
+        if now - self._forgot > FORGETTING:
+            self.segments.forget(now)
+            self._forgot = now
         view, settings = self.view, self.settings
         catalogue = view.catalogue
         there = (catalogue.published <= now) & (catalogue.expires > now) & ~view.withdrawn

@@ -10,10 +10,21 @@ DAY = 86_400.0
 class SourceWeights:
     """How much each source counts in the fusion; 0 switches a source off."""
 
-    related: float = 1.0
+    related: float = 2.0
     co_read: float = 1.5
-    trending: float = 1.0
-    personal: float = 1.0
+    trending: float = 0.1
+    personal: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLives:
+    """Seconds after publication in which an article loses half its worth to a source; 0 for never.
+
+    Trending and co-read watch the clock themselves.
+    """
+
+    related: float = 30 * DAY
+    personal: float = 1 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +39,7 @@ class Policy:
     """Least share of a slate that comes from sites other than the page's."""
     max_per_site: float = 0.6
     """Largest share of a slate that one site may take."""
-    freshness_half_life: float = 7 * DAY
-    """Seconds after publication in which related and personal articles lose half their worth; 0
-    switches it off. Trending and co-read watch the clock themselves."""
+    half_lives: HalfLives = field(default_factory=HalfLives)
     diversity: float = 0.3
     """How much likeness to what is already in the slate takes from an article's score; 0 to 1."""
     languages: tuple[str, ...] = ()

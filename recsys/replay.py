@@ -30,6 +30,8 @@ class Step:
     at: int
     trail: Sequence[int]
     """Earlier articles of the same visit, oldest first."""
+    context: tuple[str, ...]
+    """Circumstances of this opening."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Ask:
     trail: Sequence[int]
     opened: Collection[int]
     """Every article that the reader has opened before: nobody may propose these."""
+    context: tuple[str, ...]
+    """Circumstances of the opening before, where the question is asked."""
 
 
 class System(Protocol):
@@ -75,6 +79,9 @@ class History:
     articles: Sequence[Article]
     visitors: Vocabulary
     interactions: Interactions
+    contexts: Sequence[tuple[str, ...]] = ((),)
+    context: Int32 | None = None
+    """int32[E]: which of ``contexts`` each event has; the first one where None."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +125,7 @@ class EngineSystem:
             at=step.at,
             visitor=self._visitor(step.visitor),
             session=str(step.visit),
+            context=step.context,
         )
         self._engine.live.observe([event])
 
@@ -136,6 +144,7 @@ class EngineSystem:
                 visitor=self._visitor(ask.visitor),
                 history=tuple(self._ids[row] for row in ask.trail[:-1]),
                 n=k,
+                context=ask.context,
             )
         )
         return np.array([self._rows[str(item.article)] for item in slate.items], np.int32)
@@ -169,7 +178,7 @@ def replay(
     draw = np.random.default_rng(seed)
     publish = _Publisher(history.articles, system)
     refreshed = 0
-    for step, opened in steps(history):
+    for step, opened, context in steps(history):
         if step.at >= end:
             break
         if step.at >= cut:
@@ -179,7 +188,8 @@ def replay(
                 refreshed = step.at
             fits = bool(step.trail) if task == "next click" else bool(opened and not step.trail)
             if fits and draw.random() < share:
-                shown = system.recommend(Ask(step.visitor, step.at, step.trail, opened), k)
+                ask = Ask(step.visitor, step.at, step.trail, opened, context)
+                shown = system.recommend(ask, k)
                 home = step.trail[-1] if step.trail else step.article
                 asked.append((shown, step.article, step.visit, home))
             tick()
@@ -196,24 +206,33 @@ def replay(
     )
 
 
-def steps(history: History) -> Iterator[tuple[Step, Collection[int]]]:
-    """Yield each opening with the set of what its reader had opened before.
+def steps(history: History) -> Iterator[tuple[Step, Collection[int], tuple[str, ...]]]:
+    """Yield each opening with what its reader had opened before, and in what circumstances last.
 
     Reading an article right after clicking it is one opening. The trail and the set are those of
     the moment: they change when the next step is taken.
     """
-    opens = history.interactions.reads()
+    events = history.interactions
+    opened_rows = np.flatnonzero(events.kind != Kind.IMPRESSION)
+    opens = events[opened_rows]
+    code = np.zeros(len(opens), np.int32)
+    if history.context is not None:
+        code = history.context[opened_rows]
     trails: dict[int, list[int]] = defaultdict(list)
     seen: dict[int, set[int]] = defaultdict(set)
-    columns = (opens.article, opens.visitor, visits(opens), opens.at)
-    for article, visitor, visit, at in zip(*(column.tolist() for column in columns), strict=True):
+    last: dict[int, int] = {}
+    columns = opens.article, opens.visitor, visits(opens), opens.at, code
+    for article, visitor, visit, at, now in zip(*(c.tolist() for c in columns), strict=True):
         trail = trails[visit] if visit >= 0 else []
         if trail and trail[-1] == article:
             continue
         opened = seen[visitor] if visitor >= 0 else set(trail)
-        yield Step(article, visitor, visit, at, trail), opened
+        context = history.contexts[last[visit]] if visit in last else ()
+        yield Step(article, visitor, visit, at, trail, history.contexts[now]), opened, context
         trail.append(article)
         opened.add(article)
+        if visit >= 0:
+            last[visit] = now
 
 
 class _Publisher:

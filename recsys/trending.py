@@ -143,6 +143,8 @@ class TrendBoard:
     as_of: int
     share: Float32
     """f32[A]: share of the network's openings now."""
+    earlier: Float32
+    """f32[A]: the same by the second clock, which lags behind."""
     usual: Float32
     """f32[A]: the same by the slowest clock."""
     rows: Int32
@@ -154,13 +156,17 @@ class TrendBoard:
     def empty(cls) -> "TrendBoard":
         """Return a board of nothing."""
         none = np.empty(0, np.float32)
-        return cls(0, none, none, np.empty(0, np.int32), none)
+        return cls(0, none, none, none, np.empty(0, np.int32), none)
 
     def grown(self, size: int) -> "TrendBoard":
         """Return the board with room for articles up to ``size``, which nobody has opened yet."""
         fresh = np.zeros(size - len(self.share), np.float32)
-        share, usual = np.concatenate([self.share, fresh]), np.concatenate([self.usual, fresh])
-        return dataclasses.replace(self, share=share, usual=usual)
+        return dataclasses.replace(
+            self,
+            share=np.concatenate([self.share, fresh]),
+            earlier=np.concatenate([self.earlier, fresh]),
+            usual=np.concatenate([self.usual, fresh]),
+        )
 
 
 def board(
@@ -186,6 +192,7 @@ def board(
     return TrendBoard(
         as_of=as_of,
         share=now.astype(np.float32),
+        earlier=share[min(1, len(share) - 1)].astype(np.float32),
         usual=share[-1].astype(np.float32),
         rows=rows.astype(np.int32),
         scores=scores.astype(np.float32),

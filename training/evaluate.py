@@ -16,7 +16,7 @@ from recsys.engine import Engine
 from recsys.ids import Vocabulary
 from recsys.live import Live
 from recsys.metrics import Interval
-from recsys.policy import Policy, SourceWeights
+from recsys.policy import HalfLives, Policy, SourceWeights
 from recsys.replay import Answers, EngineSystem, History, System, TaskName, replay
 
 K = 10
@@ -169,7 +169,7 @@ def _single(name: str, source: str, bundle: Bundle, history: History) -> System:
         weights=SourceWeights(**{**off, source: 1.0}),
         other_sites_min=0.0,
         max_per_site=1.0,
-        freshness_half_life=0.0,
+        half_lives=HalfLives(related=0.0, personal=0.0),
         diversity=0.0,
     )
     return _engine(name, bundle, alone, history)
