@@ -21,6 +21,7 @@ from data.importers.files import Format
 from data.importers.run import Summary
 from data.store import Counts, Store
 from recsys.errors import ConfigError, DataError
+from recsys.types import ArticleId
 
 app = typer.Typer(
     help="Bring articles and events into the store.",
@@ -88,8 +89,13 @@ def feed(
     """Import the articles of an RSS or Atom feed."""
     setup: Setup = context.obj
     now = int(time.time())
-    batch, notes = feeds.read(source, site, now)
     with Store.open(_store(setup)) as store:
+
+        def published(key: str) -> int | None:
+            known = store.article(ArticleId(site, key))
+            return known.published if known else None
+
+        batch, notes = feeds.read(source, site, now, published)
         summary = run.import_articles(store, [batch], source.split("?")[0], setup.var, now)
     summary.notes += notes
     _print([summary], json)

@@ -1,7 +1,8 @@
 """Reads the articles of an RSS or Atom feed, from the web or a file."""
 
 import calendar
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -20,26 +21,34 @@ REDIRECTS = 5
 AGENT = "recsys feed importer"
 
 
-def read(source: str, site: str, now: int) -> tuple[Batch, list[str]]:
+def read(
+    source: str, site: str, now: int, published: Callable[[str], int | None]
+) -> tuple[Batch, list[str]]:
     """Return the entries of a feed as rows of articles of ``site``, and notes on what is broken.
 
-    ``source`` is an http(s) address or a file. An entry without a date counts as published at
-    ``now`` (UTC seconds). Raises ``DataError`` where there is no feed.
+    ``source`` is an http(s) address or a file. An entry without a date counts as published
+    when it was first seen: the time that ``published`` knows for its key, or ``now`` (UTC seconds).
+    Raises ``DataError`` where there is no feed.
     """
     address = source if urlsplit(source).scheme in ("http", "https") else ""
     body = fetch(source) if address else _read_file(source)
-    parsed = feedparser.parse(
-        body, sanitize_html=False, response_headers={"content-location": address}
-    )
+    # A stream: what is no stream feedparser may take for the name of another file or address.
+    parsed = feedparser.parse(BytesIO(body), sanitize_html=False)
     notes = []
     if parsed.bozo:
         notes.append(f"the feed is not well-formed ({_said(parsed.bozo_exception)})")
     if not parsed.entries and not parsed.version:
         raise DataError(f"cannot read {source}: it is no RSS or Atom feed")
-    rows = [_row(entry, parsed.feed, site, address, now) for entry in parsed.entries]
-    undated = sum(_published(entry) is None for entry in parsed.entries)
+    rows = [_row(entry, parsed.feed, site, address) for entry in parsed.entries]
+    undated = [row for row in rows if "published" not in row]
+    for row in undated:
+        before = published(row["key"]) if "key" in row else None
+        row["published"] = now if before is None else before
     if undated:
-        notes.append(f"{undated} of {len(rows)} entries have no date and count as published now")
+        notes.append(
+            f"{len(undated)} of {len(rows)} entries have no date and count as published when they"
+            " were first seen"
+        )
     return Batch(rows, list(range(1, len(rows) + 1)), done=1.0), notes
 
 
@@ -87,10 +96,7 @@ def _read_file(name: str) -> bytes:
     return body
 
 
-def _row(
-    entry: Mapping[str, Any], feed: Mapping[str, Any], site: str, base: str, now: int
-) -> dict[str, Any]:
-    published = _published(entry)
+def _row(entry: Mapping[str, Any], feed: Mapping[str, Any], site: str, base: str) -> dict[str, Any]:
     tags = [tag.get("term") or "" for tag in entry.get("tags", ())]
     row = {
         "site": site,
@@ -102,7 +108,7 @@ def _row(
         "tags": [tag for tag in tags if tag],
         "authors": _authors(entry),
         "language": entry.get("language") or feed.get("language") or "",
-        "published": now if published is None else published,
+        "published": _published(entry),
         "image": _image(entry, base),
     }
     return {name: value for name, value in row.items() if value not in (None, "")}
@@ -115,7 +121,7 @@ def _published(entry: Mapping[str, Any]) -> int | None:
 
 def _body(entry: Mapping[str, Any]) -> str:
     whole = [part.get("value", "") for part in entry.get("content", ())]
-    return max([*whole, entry.get("summary", "")], key=len)
+    return str(max([*whole, entry.get("summary", "")], key=len))
 
 
 def _authors(entry: Mapping[str, Any]) -> list[str]:
@@ -139,7 +145,8 @@ def _image(entry: Mapping[str, Any], base: str) -> str:
 
 
 def _absolute(base: str, address: Any) -> str:
-    return urljoin(base, str(address)) if address else ""
+    resolved: str = urljoin(base, str(address)) if address else ""
+    return resolved
 
 
 def _said(error: Exception) -> str:
