@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import bundles, imports, sample, serve, setup, train
+from cli import bundles, evaluate, imports, sample, serve, setup, train
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")

@@ -1,6 +1,5 @@
 """``recsys serve``: the HTTP service under gunicorn."""
 
-import dataclasses
 from typing import Annotated
 
 import typer
@@ -45,13 +44,13 @@ def serve(
     """
     # Here and not above: other commands start faster without the service.
     from service import server
-    from service.settings import Settings, Site
+    from service.settings import Settings
 
     setup: Setup = context.obj
     settings = Settings(
         bundles=setup.bundles.absolute(),
         store_url=setup.store_url,
-        sites={id: Site(**dataclasses.asdict(site)) for id, site in setup.sites.items()},
+        sites=setup.sites,
         policy=setup.policy,
         demo=demo,
     )

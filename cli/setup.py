@@ -2,24 +2,15 @@
 
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recsys.config import load_toml, parse
-from recsys.errors import ConfigError
+from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy
+from service.settings import Site
 from training.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """One site of the network: the table [sites.ID]."""
-
-    name: str = ""
-    """Shown on cards; the id where empty."""
-    url: str = ""
-    """Address of its front page."""
-    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +41,22 @@ class Setup:
     def bundles(self) -> Path:
         """Directory of the bundles."""
         return self.var / "bundles"
+
+
+def parse_time(text: str, option: str) -> int:
+    """Return UTC seconds of the ISO 8601 time given to ``option``.
+
+    Raises ``DataError`` where it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DataError(
+            f"{option} {text!r} is not a time; expected ISO 8601, as 2017-10-11T03:00"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp())
 
 
 TABLES: dict[str, Any] = {"store": StoreSettings, "policy": Policy, "train": Recipe}

@@ -1,6 +1,5 @@
 """Trains a bundle from the store and makes it current."""
 
-import datetime
 import logging
 import sys
 import time
@@ -12,8 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.setup import Setup
-from recsys.errors import DataError
+from cli.setup import Setup, parse_time
 from service import logs
 from training.stages import Stage
 
@@ -32,11 +30,10 @@ def train(
 ) -> None:
     """Learn a bundle from everything in the store, and make it the one that is served."""
     setup: Setup = context.obj
-    moment = parse_time(now) if now else int(time.time())
+    moment = parse_time(now, "--now") if now else int(time.time())
 
     # the mathematics takes seconds to load, and other commands should not wait for it
     from data.store import Store
-
     from training.run import run
 
     _configure_logs()
@@ -65,22 +62,6 @@ def train(
     out = Console(highlight=False)
     out.print(table)
     out.print(f"bundle {bundle.id} is current", soft_wrap=True)
-
-
-def parse_time(text: str) -> int:
-    """Return UTC seconds of an ISO 8601 time.
-
-    Raises ``DataError`` where it is none.
-    """
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise DataError(
-            f"--now {text!r} is not a time; expected ISO 8601, as 2017-10-11T03:00"
-        ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return int(moment.timestamp())
 
 
 def _configure_logs() -> None:

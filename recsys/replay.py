@@ -183,11 +183,11 @@ def replay(
             break
         if step.at >= cut:
             publish.until(step.at)
-            if step.at - refreshed >= REFRESH:
-                system.refresh(step.at)
-                refreshed = step.at
             fits = bool(step.trail) if task == "next click" else bool(opened and not step.trail)
             if fits and draw.random() < share:
+                if step.at - refreshed >= REFRESH:
+                    system.refresh(step.at)
+                    refreshed = step.at
                 ask = Ask(step.visitor, step.at, step.trail, opened, context)
                 shown = system.recommend(ask, k)
                 home = step.trail[-1] if step.trail else step.article

@@ -66,16 +66,18 @@ def evaluate(
     end: int,
     tasks: Sequence[TaskName],
     systems: Sequence[str] = tuple(SYSTEMS),
-    share: float = 1.0,
+    questions: int = 0,
     seed: int = 0,
     report: Callable[[str, int, int], None] = lambda label, done, of: None,
 ) -> list[Line]:
     """Replay [``cut``, ``end``) of ``history`` through each system and measure its top 10.
 
-    ``bundle`` must have been made from facts before ``cut`` only. ``report`` is told a label and
-    how many openings of how many have been replayed.
+    ``bundle`` must have been made from facts before ``cut`` only. Of the openings, about
+    ``questions`` are drawn by ``seed`` and asked about, the same for every system; all where it is
+    0. ``report`` is told a label and how many openings of how many have been replayed.
     """
     openings = len(history.interactions.reads().between(cut, end))
+    share = min(1.0, questions / max(openings, 1)) if questions else 1.0
     truth = _Truth.of(history, bundle, end)
     lines: list[Line] = []
     for task in tasks:
@@ -106,6 +108,26 @@ def evaluate(
                 reference = answers
             lines.append(_line(task, name, answers, reference, truth, seed, spent))
     return lines
+
+
+def compare(lines: Sequence[Line]) -> str:
+    """Return one sentence on the engine beside the best of the others, by hit rate.
+
+    It says so where the simpler system is better, and where the interval does not tell.
+    """
+    others = [line for line in lines if line.lead is not None]
+    engine = [line for line in lines if line.system == ENGINE]
+    if not others or not engine or not engine[0].questions:
+        return "There was nothing to compare."
+    best = max(others, key=lambda line: line.hit_rate.mean)
+    lead = best.lead
+    assert lead is not None
+    bounds = f"{lead.low:+.3f} to {lead.high:+.3f} in 95 of 100 resamples of visits"
+    if lead.low > 0:
+        return f"The engine is ahead of {best.system} by {lead.mean:.3f} HR@10 ({bounds})."
+    if lead.high < 0:
+        return f"The engine is BEHIND {best.system} by {-lead.mean:.3f} HR@10 ({bounds})."
+    return f"The engine and {best.system} cannot be told apart: {lead.mean:+.3f} HR@10 ({bounds})."
 
 
 def _line(

@@ -18,7 +18,6 @@ from training.stages import Report, Stage, silent, stage
 
 if TYPE_CHECKING:
     from data.store import Store
-
     from training.recipe import Recipe
 
 log = structlog.get_logger(__name__)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.train import parse_time
+from cli.setup import parse_time
 from recsys.bundle import current, verify
 from recsys.errors import DataError
 
@@ -50,11 +50,11 @@ def test_a_time_that_is_none_is_one_sentence(tmp_path):
 @given(st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2100, 1, 1)))
 def test_a_time_without_a_zone_is_utc(moment):
     expected = int(moment.replace(tzinfo=datetime.UTC).timestamp())
-    assert parse_time(moment.isoformat()) == expected
-    assert parse_time(f"{moment.isoformat()}Z") == expected
+    assert parse_time(moment.isoformat(), "--now") == expected
+    assert parse_time(f"{moment.isoformat()}Z", "--now") == expected
 
 
 def test_a_zone_is_heeded():
-    assert parse_time("2017-10-11T12:00+09:00") == parse_time("2017-10-11T03:00")
+    assert parse_time("2017-10-11T12:00+09:00", "--now") == parse_time("2017-10-11T03:00", "--now")
     with pytest.raises(DataError, match="ISO 8601"):
-        parse_time("11.10.2017")
+        parse_time("11.10.2017", "--now")
