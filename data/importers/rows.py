@@ -106,12 +106,14 @@ def _titled(value: str) -> str:
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _ADDRESS = r"^(https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*|/([^\s/\\\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*)?)$"
 
+# A pattern, be it empty, lets no surrogate pass: what was not UTF-8 in the file.
+Text = Annotated[str, StringConstraints(pattern="")]
 Site = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Key = Annotated[str, StringConstraints(pattern=_PLAIN, min_length=1, max_length=512)]
 Id = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=128)]
 Url = Annotated[str, StringConstraints(pattern=_ADDRESS, max_length=4096)]
 Lines = Annotated[
-    list[str], Field(max_length=200), BeforeValidator(_listed), AfterValidator(_lines)
+    list[Text], Field(max_length=200), BeforeValidator(_listed), AfterValidator(_lines)
 ]
 Context = Annotated[
     list[
@@ -131,10 +133,10 @@ class ArticleRow(TypedDict):
     site: Site
     key: Key
     url: Url
-    title: Annotated[str, AfterValidator(_titled)]
+    title: Annotated[Text, AfterValidator(_titled)]
     published: At
-    body: NotRequired[Annotated[str, AfterValidator(prose)]]
-    section: NotRequired[Annotated[str, AfterValidator(line)]]
+    body: NotRequired[Annotated[Text, AfterValidator(prose)]]
+    section: NotRequired[Annotated[Text, AfterValidator(line)]]
     tags: NotRequired[Lines]
     authors: NotRequired[Lines]
     language: NotRequired[

@@ -3,6 +3,7 @@
 import datetime
 import math
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +99,8 @@ def test_an_article_without_one_of_them_is_rejected(name):
         ("tone", "merry"),
         ("language", "English, mostly"),
         ("tags", 3),
+        ("tags", ["\udc80"]),
+        ("body", "\udc80"),
         ("expires", "never"),
     ],
 )
@@ -219,7 +222,10 @@ def test_a_row_fares_the_same_alone_and_among_others(found):
 
 @given(st.dictionaries(st.sampled_from(rows.ARTICLE_COLUMNS), values))
 def test_any_row_becomes_an_article_or_a_fault(change):
-    assert isinstance(rows.article(ARTICLE | change), Article | Fault)
+    made = rows.article(ARTICLE | change)
+    assert isinstance(made, Article | Fault)
+    if isinstance(made, Article):
+        assert "\x00" not in str(orjson.dumps(made))
 
 
 seconds = st.integers(0, 10**11 - 1)
