@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import bundles, evaluate, imports, sample, serve, setup, train
+from cli import bundles, demo, evaluate, imports, sample, serve, setup, train
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

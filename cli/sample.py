@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.setup import parse_time
 from data.sample.generate import SIZES, generate
 from recsys.errors import ConfigError
 
@@ -52,7 +53,7 @@ def generate_(
     chosen = dataclasses.replace(
         SIZES[size], **{name: number for name, number in own.items() if number is not None}
     )
-    until = _seconds(end) if end else int(time.time()) // 3600 * 3600
+    until = parse_time(end, "--end") if end else int(time.time()) // 3600 * 3600
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -80,15 +81,3 @@ def generate_(
         f" in {directory}",
         soft_wrap=True,
     )
-
-
-def _seconds(text: str) -> int:
-    try:
-        moment = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ConfigError(
-            f"--end {text!r} is not a time; expected ISO 8601, as 2026-11-23"
-        ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
-    return int(moment.timestamp())

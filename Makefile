@@ -1,0 +1,53 @@
+# Two commands for a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+SIZE ?= small
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts unit lock clean
+
+help:  ## Show what can be made
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime  ## Generate the sample network, train, serve it: prints the address of a page
+	@$(BIN)/recsys demo --port $(PORT) --size $(SIZE)
+
+test: lint types contracts unit  ## Check and test everything
+
+lint: $(VENV)/.test
+	@echo "== style" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	@echo "== types" && $(BIN)/mypy
+
+contracts: $(VENV)/.test
+	@echo "== direction of imports" && $(BIN)/lint-imports --no-logo
+
+unit: $(VENV)/.test
+	@echo "== tests" && $(BIN)/pytest -n 2 --dist worksteal -q
+
+# The stamps are written last: an interrupted installation is done again.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@echo "== creating $(VENV)" && $(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.python
+	@echo "== installing what requirements.lock names (a few minutes the first time)"
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e . && touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.runtime
+	@echo "== installing what requirements-test.lock names"
+	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements-test.lock && touch $@
+
+lock:  ## Resolve the lock files anew from the bounds in pyproject.toml (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --group build -o requirements.lock pyproject.toml
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --extra test --group build -c requirements.lock \
+		-o requirements-test.lock pyproject.toml
+
+clean:  ## Remove the environment and everything that was generated
+	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
