@@ -37,7 +37,7 @@ def read(
     notes = []
     if parsed.bozo:
         notes.append(f"the feed is not well-formed ({_said(parsed.bozo_exception)})")
-    if not parsed.entries and not parsed.version:
+    if not parsed.entries and not parsed.get("version"):
         raise DataError(f"cannot read {source}: it is no RSS or Atom feed")
     rows = [_row(entry, parsed.feed, site, address) for entry in parsed.entries]
     undated = [row for row in rows if "published" not in row]
@@ -115,7 +115,10 @@ def _row(entry: Mapping[str, Any], feed: Mapping[str, Any], site: str, base: str
 
 
 def _published(entry: Mapping[str, Any]) -> int | None:
-    parsed = entry.get("published_parsed") or entry.get("updated_parsed")
+    parsed = entry.get("published_parsed")
+    # Asked for an absent "updated", feedparser gives "published" and a warning.
+    if not parsed and "updated_parsed" in entry:
+        parsed = entry["updated_parsed"]
     return calendar.timegm(parsed) if parsed else None
 
 
