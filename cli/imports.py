@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
@@ -14,20 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from cli.setup import Setup
-from data.importers import feed as feeds
-from data.importers import files, run
-from data.importers.datasets import DATASETS
-from data.importers.files import Format
-from data.importers.run import Summary
-from data.store import Counts, Store
+from data.importers.formats import Format, format_of
 from recsys.errors import ConfigError, DataError
 from recsys.types import ArticleId
 
-app = typer.Typer(
-    help="Bring articles and events into the store.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+if TYPE_CHECKING:
+    from data.importers.run import Progress as Report
+    from data.importers.run import Summary
+    from data.store import Counts
+
+# Importers and store are loaded by the commands: they take a second, and other commands should not
+# wait for them.
+app = typer.Typer(help="Bring articles and events into the store.", no_args_is_help=True)
 
 Files = Annotated[
     list[str],
@@ -42,7 +40,7 @@ FormatOption = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
-DatasetName = StrEnum("DatasetName", list(DATASETS))
+DatasetName = StrEnum("DatasetName", ["globo", "bbc", "mind", "adressa"])
 
 
 @app.command(
@@ -59,7 +57,9 @@ def articles(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
 ) -> None:
     """Import articles."""
-    _import_files(context.obj, names, format, json, run.import_articles)
+    from data.importers.run import import_articles
+
+    _import_files(context.obj, names, format, json, import_articles)
 
 
 @app.command(
@@ -76,7 +76,9 @@ def events(
     context: typer.Context, names: Files, format: FormatOption = None, json: AsJson = False
 ) -> None:
     """Import events."""
-    _import_files(context.obj, names, format, json, run.import_events)
+    from data.importers.run import import_events
+
+    _import_files(context.obj, names, format, json, import_events)
 
 
 @app.command(epilog="Example: recsys import feed https://example.org/rss.xml --site daily")
@@ -87,6 +89,10 @@ def feed(
     json: AsJson = False,
 ) -> None:
     """Import the articles of an RSS or Atom feed."""
+    from data.importers import feed as feeds
+    from data.importers.run import import_articles
+    from data.store import Store
+
     setup: Setup = context.obj
     now = int(time.time())
     with Store.open(_store(setup)) as store:
@@ -96,7 +102,7 @@ def feed(
             return known.published if known else None
 
         batch, notes = feeds.read(source, site, now, published)
-        summary = run.import_articles(store, [batch], source.split("?")[0], setup.var, now)
+        summary = import_articles(store, [batch], source.split("?")[0], setup.var, now)
     summary.notes += notes
     _print([summary], json)
 
@@ -109,14 +115,18 @@ def dataset(
     json: AsJson = False,
 ) -> None:
     """Import a public data set in the layout in which it was published."""
+    from data.importers.datasets import DATASETS
+    from data.importers.run import import_articles, import_events
+    from data.store import Store
+
     setup: Setup = context.obj
     now = int(time.time())
     found, happened = DATASETS[name](directory)
     with Store.open(_store(setup)) as store:
         with _progress(f"{name} articles") as progress:
-            first = run.import_articles(store, found, name, setup.var, now, progress)
+            first = import_articles(store, found, name, setup.var, now, progress)
         with _progress(f"{name} events") as progress:
-            second = run.import_events(store, happened, name, setup.var, now, progress)
+            second = import_events(store, happened, name, setup.var, now, progress)
     if not first.read + second.read:
         raise DataError(f"there is no row in {directory}")
     _print([summary for summary in (first, second) if summary.read], json)
@@ -127,12 +137,15 @@ def _import_files(
     names: Sequence[str],
     format: Format | None,
     json: bool,
-    one: Callable[..., Summary],
+    one: Callable[..., "Summary"],
 ) -> None:
+    from data.importers import files
+    from data.store import Store
+
     now = int(time.time())
     found = files.expand(names)
     for name in found:
-        files.format_of(name, format)
+        format_of(name, format)
     done = []
     with Store.open(_store(setup)) as store:
         for name in found:
@@ -151,7 +164,7 @@ def _store(setup: Setup) -> str:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[run.Progress]:
+def _progress(name: str) -> Iterator["Report"]:
     """Show a bar on a terminal, and nothing elsewhere."""
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -170,7 +183,7 @@ def _progress(name: str) -> Iterator[run.Progress]:
         yield progress
 
 
-def _print(done: Sequence[Summary], json: bool) -> None:
+def _print(done: Sequence["Summary"], json: bool) -> None:
     if json:
         answer = {"imports": [_plain(summary) for summary in done]}
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
@@ -181,16 +194,16 @@ def _print(done: Sequence[Summary], json: bool) -> None:
             console.print(line, soft_wrap=True, markup=False)
 
 
-def _plain(summary: Summary) -> dict[str, Any]:
+def _plain(summary: "Summary") -> dict[str, Any]:
     plain = dataclasses.asdict(summary)
     return plain | {"rejects": str(summary.rejects) if summary.rejects else None}
 
 
-def _lines(summary: Summary) -> Iterable[str]:
+def _lines(summary: "Summary") -> Iterable[str]:
     counts = [
         f"{_counted(of)} {what}"
         for of, what in ((summary.articles, "articles"), (summary.events, "events"))
-        if of != Counts()
+        if of.new + of.changed + of.same
     ]
     yield f"{summary.source}: {summary.read:,} rows; {'; '.join(counts) or 'nothing to import'}"
     if summary.repeated:
@@ -204,6 +217,6 @@ def _lines(summary: Summary) -> Iterable[str]:
         yield f"  {summary.rejected:,} rows rejected; why stands in {summary.rejects}"
 
 
-def _counted(counts: Counts) -> str:
+def _counted(counts: "Counts") -> str:
     parts = (counts.new, "new"), (counts.changed, "changed"), (counts.same, "unchanged")
     return ", ".join(f"{number:,} {word}" for number, word in parts if number)

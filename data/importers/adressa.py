@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.importers.files import Batch, Format
+from data.importers.files import Batch
 from data.importers.files import read as read_file
+from data.importers.formats import Format
 from data.importers.rows import moment
 from recsys.errors import DataError
 

@@ -10,7 +10,8 @@ from urllib.parse import urljoin, urlsplit
 import feedparser
 import httpx
 
-from data.importers.files import STDIN, Batch
+from data.importers.files import Batch
+from data.importers.formats import STDIN
 from recsys.errors import DataError
 
 TIMEOUT = 20.0

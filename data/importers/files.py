@@ -4,7 +4,6 @@ import csv
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from glob import glob, has_magic
 from io import TextIOWrapper
 from pathlib import Path
@@ -15,30 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from data.importers.formats import STDIN, Format, format_of
 from recsys.errors import DataError
 
 BATCH = 5_000
 """Rows handed on at once."""
 LONGEST_LINE = 16 * 2**20
 """Bytes of one line of JSON, or characters of one field of CSV."""
-STDIN = "-"
-
-
-class Format(StrEnum):
-    """How a file is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-SUFFIXES = {
-    ".jsonl": Format.JSONL,
-    ".ndjson": Format.JSONL,
-    ".json": Format.JSONL,
-    ".csv": Format.CSV,
-    ".parquet": Format.PARQUET,
-}
 
 
 @dataclass(slots=True)
@@ -78,20 +60,6 @@ def expand(names: Sequence[str]) -> list[str]:
 def _matches(pattern: str) -> list[str]:
     # ``Path.glob`` takes no absolute pattern.
     return sorted(m for m in glob(pattern, recursive=True) if Path(m).is_file())  # noqa: PTH207
-
-
-def format_of(name: str, given: Format | None = None) -> Format:
-    """Return the format of a file by its suffix, unless one is given.
-
-    Raises ``DataError`` for an unknown suffix.
-    """
-    if given or name == STDIN:
-        return given or Format.JSONL
-    suffix = Path(name).suffix.lower()
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
-        raise DataError(f"cannot tell the format of {name}: expected {known}; or say --format")
-    return SUFFIXES[suffix]
 
 
 def read(name: str, format: Format | None = None) -> Iterator[Batch]:
@@ -207,10 +175,10 @@ def _read_parquet(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
     number = 1
     for table, done in parquet_batches(Path(name)):
         columns = [_python(column, name) for column in table.columns]
-        rows = [
-            _present(dict(zip(table.schema.names, cells, strict=True)))
-            for cells in zip(*columns, strict=True)
-        ]
+        names = table.schema.names
+        rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+        if any(column.null_count for column in table.columns):
+            rows = [_present(row) for row in rows]
         yield Batch(rows, list(range(number, number + len(rows))), done=done)
         number += len(rows)
 

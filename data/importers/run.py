@@ -102,8 +102,7 @@ def unknown_columns(
     found: Iterable[Mapping[str, Any]], known: Sequence[str], named: Mapping[str, str] = {}
 ) -> dict[str, str]:
     """Return the columns of rows that are neither known nor named yet, with the nearest known."""
-    expected = {*known, *named}
-    strange = {name for row in found if not expected.issuperset(row) for name in row} - expected
+    strange = set[str]().union(*found).difference(known, named)
     return {
         name: next(iter(difflib.get_close_matches(name.lower(), known, 1)), "")
         for name in sorted(strange)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cli.imports import DatasetName
+from data.importers.datasets import DATASETS
+
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "tests" / "data" / "published"
 ARTICLE = {"site": "daily", "key": "17", "url": "/17", "title": "Snow", "published": 1_700_000_000}
@@ -116,6 +119,10 @@ def test_a_data_set(tmp_path):
     empty = recsys(tmp_path, "dataset", "globo", tmp_path)
     assert empty.returncode == 2
     assert "clicks.parquet" in empty.stderr
+
+
+def test_every_data_set_has_its_name():
+    assert list(DatasetName) == list(DATASETS)
 
 
 @pytest.mark.parametrize("command", ["articles", "events", "feed", "dataset"])

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.importers import files
-from data.importers.files import BATCH, Format
+from data.importers.files import BATCH
+from data.importers.formats import Format
 from recsys.errors import DataError
 
 ROWS = [{"key": "1", "title": "One"}, {"key": "2", "title": "Zwei, «drei»"}]
