@@ -11,9 +11,13 @@ class SourceWeights:
     """How much each source counts in the fusion; 0 switches a source off."""
 
     related: float = 2.0
+    """Likeness of content to the articles of this visit."""
     co_read: float = 1.5
+    """What readers opened next after the articles of this visit."""
     trending: float = 0.1
+    """What readers of the network open now."""
     personal: float = 0.3
+    """The reader's taste, learned or folded in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +28,9 @@ class HalfLives:
     """
 
     related: float = 30 * DAY
+    """A guide of last month may still be the best thing to read next."""
     personal: float = 1 * DAY
+    """A reader who comes back wants what is new."""
 
 
 @dataclass(frozen=True, slots=True)

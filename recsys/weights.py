@@ -14,11 +14,17 @@ class Weights:
     """How much each kind of event says of a reader's taste, and how fast that fades."""
 
     impression: float = 0.0
+    """Seeing a card says nothing of taste by itself."""
     click: float = 1.0
+    """Opening an article."""
     read: float = 2.0
+    """Reading it whole; see ``dwell_full``."""
     comment: float = 4.0
+    """Commenting on it."""
     like: float = 4.0
+    """Liking it."""
     share: float = 5.0
+    """Sharing it."""
     dwell_full: float = 60.0
     """Seconds of reading at which a read counts whole; shorter reads count in proportion."""
     half_life: float = 30 * 86_400.0

@@ -16,6 +16,7 @@ class Site:
     url: str = ""
     """Address of its front page."""
     language: str = ""
+    """Its main language, as in ``lang`` of its pages."""
 
 
 @dataclass(frozen=True, slots=True)

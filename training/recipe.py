@@ -31,6 +31,7 @@ class Recipe:
     coread_width: int = coread.WIDTH
     """Successors kept for each article."""
     seed: int = 0
+    """Starts the random numbers of SVD and ALS: one seed, one result."""
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,50 @@
+"""The README tells every setting, with its default and its own help."""
+
+import ast
+import dataclasses
+import inspect
+from pathlib import Path
+
+import pytest
+
+from cli.setup import StoreSettings
+from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.weights import Weights
+from service.settings import Site
+from training.recipe import Recipe
+
+README = Path(__file__).parent.parent / "README.md"
+TABLES = {
+    "policy": Policy,
+    "policy.weights": SourceWeights,
+    "policy.half_lives": HalfLives,
+    "train": Recipe,
+    "train.weights": Weights,
+    "store": StoreSettings,
+    "sites.ID": Site,
+}
+
+
+def settings() -> list[str]:
+    """Return the README's rows, made from the dataclasses and the strings below their fields."""
+    rows = []
+    for table, cls in TABLES.items():
+        body = ast.parse(inspect.getsource(cls)).body[0].body
+        helps = {
+            field.target.id: " ".join(help.value.value.split()).replace("``", "`")
+            for field, help in zip(body, body[1:], strict=False)
+            if isinstance(field, ast.AnnAssign)
+            and isinstance(help, ast.Expr)
+            and isinstance(help.value, ast.Constant)
+        }
+        for field in dataclasses.fields(cls):
+            value = getattr(cls(), field.name)
+            if not dataclasses.is_dataclass(value):
+                shown = list(value) if isinstance(value, tuple) else value
+                rows.append(f"| `[{table}] {field.name}` | `{shown!r}` | {helps[field.name]} |")
+    return rows
+
+
+@pytest.mark.parametrize("row", settings())
+def test_the_readme_lists_the_setting(row: str) -> None:
+    assert row in README.read_text(encoding="utf-8").splitlines()
