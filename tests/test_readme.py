@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import itertools
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def settings() -> list[str]:
         body = ast.parse(inspect.getsource(cls)).body[0].body
         helps = {
             field.target.id: " ".join(help.value.value.split()).replace("``", "`")
-            for field, help in zip(body, body[1:], strict=False)
+            for field, help in itertools.pairwise(body)
             if isinstance(field, ast.AnnAssign)
             and isinstance(help, ast.Expr)
             and isinstance(help.value, ast.Constant)
