@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from recsys.errors import ConfigError
+from recsys.errors import RecsysError
 
 
 def test_it_writes_a_network_of_the_wanted_size(tmp_path: Path) -> None:
@@ -24,12 +24,12 @@ def test_it_writes_a_network_of_the_wanted_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("wrong", [["--end", "soon"], ["--articles", "3"], ["--seed", "-1"]])
 def test_wrong_values_are_named(tmp_path: Path, wrong: list[str]) -> None:
     done = CliRunner().invoke(app, ["sample", "generate", str(tmp_path), "--size", "tiny", *wrong])
-    assert isinstance(done.exception, ConfigError)
+    assert isinstance(done.exception, RecsysError)
     assert wrong[1] in str(done.exception)
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "net").write_text("")
     done = CliRunner().invoke(app, ["sample", "generate", str(tmp_path / "net"), "--size", "tiny"])
-    assert isinstance(done.exception, ConfigError)
+    assert isinstance(done.exception, RecsysError)
     assert "net" in str(done.exception)
