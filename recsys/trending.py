@@ -126,7 +126,7 @@ def shares(counts: Float64, patience: float = PATIENCE) -> Float64:
     ``p_h = (c_h + patience · p_{h+1}) / (C_h + patience)`` (MacKay and Peto, 1995); the slowest
     stands for itself. Rows sum to 1, or to 0 where nothing was counted.
     """
-    result = np.empty_like(counts)
+    result = np.empty(counts.shape)
     totals = counts.sum(axis=1)
     slower = counts[-1] / totals[-1] if totals[-1] > 0 else np.zeros(counts.shape[1])
     for clock in range(len(counts) - 1, -1, -1):
