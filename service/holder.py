@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import structlog
-from data.store import Mark, Store
 from threadpoolctl import threadpool_limits
 
+from data.store import Mark, Store
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
 from recsys.engine import Engine
