@@ -17,6 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from recsys.errors import DataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+CACHE = 128 * 1024
+"""KiB of pages that a connection may keep."""
 PATIENCE = 30.0
 """Seconds to wait for another writer."""
 
@@ -98,6 +100,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # With WAL this survives a killed process; a power cut may lose the last moments, never more.
     connection.execute("PRAGMA synchronous = NORMAL")
+    # Event ids are random: without room for their index, every row would rewrite a page.
+    connection.execute(f"PRAGMA cache_size = -{CACHE}")
     connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
 
 

@@ -20,7 +20,9 @@ from recsys.tables import Interactions
 from recsys.types import Article, ArticleId, Event, Kind, Tone
 
 BATCH = 10_000
-"""Rows written in one transaction, or fetched at once."""
+"""Articles written in one transaction, and rows fetched at once."""
+EVENT_BATCH = 50_000
+"""Events written in one transaction: the larger, the fewer pages of the id index are rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Store:
     """Articles and events in one SQL database; safe to share between threads.
 
     Every method raises ``DataError`` where the database fails. Writes are all or nothing by batches
-    of ``BATCH``, and doing one twice changes nothing.
+    of ``BATCH`` articles or ``EVENT_BATCH`` events, and doing one twice changes nothing.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -108,7 +110,7 @@ class Store:
         description has changed: importing the same file again must not undo a takedown.
         """
         counts = Counts()
-        for batch in _batches(rows):
+        for batch in _batches(rows, BATCH):
             described = {article.id: _article_row(article) for article in batch}
             with self._writing() as connection:
                 known = _digests(connection, list(described))
@@ -130,7 +132,7 @@ class Store:
         """Add events in the order given; one whose id is known already changes nothing."""
         counts = Counts()
         insert = self._insert(events).on_conflict_do_nothing(index_elements=["id"])
-        for batch in _batches(rows):
+        for batch in _batches(rows, EVENT_BATCH):
             with self._writing() as connection:
                 first = _advance(connection, "event_seq", len(batch))
                 values = [_event_row(event, seq) for seq, event in enumerate(batch, first)]
@@ -229,9 +231,9 @@ class Store:
             yield connection
 
 
-def _batches(rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+def _batches(rows: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
     iterator = iter(rows)
-    while batch := tuple(islice(iterator, BATCH)):
+    while batch := tuple(islice(iterator, size)):
         yield batch
 
 
