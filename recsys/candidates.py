@@ -174,7 +174,7 @@ def _of_the_moment(live: Live, candidates: Candidates, situation: Situation) -> 
     rows, board = candidates.rows, situation.view.board
     share = board.share[rows]
     rising = ((share + STEADY) / (board.earlier[rows] + STEADY)) ** MOMENTUM
-    lift = live.segments.lift(situation.context, rows, share, situation.now)
+    lift = live.segments.lift(situation.context, rows, board.earlier[rows], situation.now)
     scores = candidates.scores * rising * lift
     scores *= np.float32(candidates.scores.sum() / max(float(scores.sum()), 1e-9))
     order = np.lexsort((rows, -scores))
@@ -207,10 +207,15 @@ def _summed(lists: list[tuple[Int32, Float64]]) -> tuple[Int32, Float64]:
 
 def _ranked(source: str, rows: Int32, scores: Float32, situation: Situation, k: int) -> Candidates:
     """Keep the best ``k`` eligible rows with a positive score, ties by row."""
-    found = (scores > 0) & situation.eligible(rows)
-    rows, scores = rows[found], scores[found]
-    if len(rows) > 4 * k:
-        least = -np.partition(-scores, k)[k]
-        rows, scores = rows[scores >= least], scores[scores >= least]
+    chosen = np.flatnonzero(scores > 0)
+    if len(chosen) > 4 * k:
+        # Most of the best are eligible, so asking about all of them is mostly waste.
+        least = np.partition(scores[chosen], len(chosen) - 2 * k)[len(chosen) - 2 * k]
+        best = chosen[scores[chosen] >= least]
+        best = best[situation.eligible(rows[best])]
+        chosen = best if len(best) >= k else chosen[situation.eligible(rows[chosen])]
+    else:
+        chosen = chosen[situation.eligible(rows[chosen])]
+    rows, scores = rows[chosen], scores[chosen]
     order = np.lexsort((rows, -scores))[:k]
     return Candidates(source, rows[order], scores[order])

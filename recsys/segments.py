@@ -54,7 +54,8 @@ class Segments:
     def lift(self, segments: tuple[str, ...], rows: Int32, share: Float32, now: int) -> Float32:
         """Return f32[k]: how much likelier readers in these circumstances open ``rows`` int32[k].
 
-        ``share`` f32[k] is each article's share of all openings. For each circumstance the smoothed
+        ``share`` f32[k] is each article's share of all openings, on a clock of like speed: else
+        what rises now would look unpopular in every circumstance. For each of them the smoothed
         ratio ``(n_j + b·p_j) / ((N + b) p_j)`` counts to the power of ``STRENGTH``.
         """
         lift = np.ones(len(rows), np.float32)

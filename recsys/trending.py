@@ -114,7 +114,7 @@ def first_voices(events: Interactions) -> Int64:
     return np.sort(np.concatenate([known[first], np.flatnonzero(reader < 0)]))
 
 
-PATIENCE = 150.0
+PATIENCE = 600.0
 """Voices that a clock must have heard for its own word to count half against the slower ones."""
 
 
