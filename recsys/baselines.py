@@ -6,6 +6,7 @@ import numpy as np
 
 from recsys.arrays import Int32, Int64
 from recsys.replay import Ask, Step
+from recsys.top import top
 
 
 class MostPopular:
@@ -28,7 +29,7 @@ class MostPopular:
 
     def recommend(self, ask: Ask, k: int) -> Int32:
         """Return the most opened articles, int32[≤k]."""
-        return top(self._counts, k, ask)
+        return most(self._counts, k, ask)
 
 
 class RecentPopularity(MostPopular):
@@ -97,12 +98,7 @@ class CoVisitation:
         return np.array(ranked[:k], np.int32)
 
 
-def top(counts: Int64, k: int, ask: Ask) -> Int32:
+def most(counts: Int64, k: int, ask: Ask) -> Int32:
     """Return the rows of the ``k`` largest positive counts not opened yet, ties by row."""
-    enough = min(k + len(ask.opened), len(counts))
-    if not enough:
-        return np.empty(0, np.int32)
-    least = np.partition(counts, len(counts) - enough)[len(counts) - enough]
-    rows = np.flatnonzero(counts >= max(int(least), 1))
-    rows = rows[np.lexsort((rows, -counts[rows]))]
-    return np.array([r for r in rows.tolist() if r not in ask.opened][:k], np.int32)
+    rows = top(counts, k + len(ask.opened)).tolist()
+    return np.array([r for r in rows if counts[r] > 0 and r not in ask.opened][:k], np.int32)

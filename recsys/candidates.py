@@ -8,6 +8,7 @@ import numpy as np
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.live import Live, View
 from recsys.policy import HalfLives
+from recsys.top import top
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,5 +218,5 @@ def _ranked(source: str, rows: Int32, scores: Float32, situation: Situation, k: 
     else:
         chosen = chosen[situation.eligible(rows[chosen])]
     rows, scores = rows[chosen], scores[chosen]
-    order = np.lexsort((rows, -scores))[:k]
+    order = top(scores, k)
     return Candidates(source, rows[order], scores[order])

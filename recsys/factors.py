@@ -8,6 +8,7 @@ from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Float32, Float64, Int32
+from recsys.top import best
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,17 +128,3 @@ def cold_map(
 def cold_factors(vectors: Float32, mapping: Float32) -> Float32:
     """Return f32[n, f]: the factors that content vectors f32[n, d] stand for."""
     return np.asarray(vectors @ mapping[:-1] + mapping[-1], np.float32)
-
-
-def best(scores: Float32, k: int) -> tuple[Int32, Float32]:
-    """Return rows int32[≤k] and scores f32[≤k] of the k largest positive scores, ties by row."""
-    rows = np.flatnonzero(scores > 0)
-    if k <= 0:
-        rows = rows[:0]
-    elif len(rows) > k:
-        least = np.partition(scores[rows], len(rows) - k)[len(rows) - k]
-        above = rows[scores[rows] > least]
-        level = rows[scores[rows] == least][: k - len(above)]
-        rows = np.concatenate([above, level])
-    rows = rows[np.lexsort((rows, -scores[rows]))]
-    return rows.astype(np.int32), scores[rows].astype(np.float32)

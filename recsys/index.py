@@ -8,7 +8,7 @@ import numpy as np
 
 from recsys.arrays import Float32, Int32
 from recsys.errors import BundleCorrupt
-from recsys.factors import best
+from recsys.top import best
 
 FLAT_LIMIT = 50_000
 """Articles up to which every vector is compared; beyond, a graph (HNSW) is worth its building."""

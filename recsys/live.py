@@ -17,6 +17,7 @@ from recsys.factors import cold_factors
 from recsys.segments import Segments
 from recsys.stories import Signatures
 from recsys.tables import Catalogue
+from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.types import Article, ArticleId, Card, Event, Kind
 from recsys.visits import GAP
@@ -213,7 +214,8 @@ class Live:
             per_site=settings.per_site,
             site_exponent=settings.site_exponent,
         )
-        newest = _newest(np.flatnonzero(there), catalogue.published, settings.pool)
+        newest = np.flatnonzero(there).astype(np.int32)
+        newest = newest[top(catalogue.published[newest], settings.pool)]
         pool = np.fromiter(dict.fromkeys([*board.rows.tolist(), *newest.tolist()]), np.int32)
         pool = pool[: settings.pool]
         self.view = dataclasses.replace(
@@ -313,14 +315,6 @@ class Live:
 
 def _cards(rows: Int32, articles: Sequence[Article]) -> dict[int, Card]:
     return dict(zip(rows.tolist(), map(Card.of, articles), strict=True))
-
-
-def _newest(rows: np.ndarray, published: np.ndarray, most: int) -> Int32:
-    """Return the latest ``most`` of ``rows``, newest first, ties by row."""
-    if len(rows) > most:
-        cut = len(rows) - most
-        rows = rows[np.argpartition(published[rows], cut)[cut:]]
-    return rows[np.lexsort((rows, -published[rows]))].astype(np.int32)
 
 
 def _take(bundled: Float32, fresh: Float32, rows: Int32) -> Float32:

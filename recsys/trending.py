@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys.arrays import Float32, Float64, Int16, Int32, Int64
 from recsys.tables import Interactions
+from recsys.top import top
 from recsys.visits import openings
 
 LARGEST_EXPONENT = 300.0
@@ -180,9 +181,9 @@ def board(
     """
     share = shares(counts)
     now = share[0]
-    best = [
-        _best(np.flatnonzero((site == code) & (now > 0)), now, per_site) for code in np.unique(site)
-    ]
+    opened = now > 0
+    found = [np.flatnonzero(opened & (site == code)) for code in np.unique(site)]
+    best = [rows[top(now[rows], per_site)] for rows in found]
     rows = np.concatenate([np.empty(0, np.int64), *best])
     totals = np.bincount(site, weights=now, minlength=1)
     scores = now[rows] / totals[site[rows]] ** site_exponent
@@ -197,13 +198,3 @@ def board(
         rows=rows.astype(np.int32),
         scores=scores.astype(np.float32),
     )
-
-
-def _best(rows: Int64, share: Float64, most: int) -> Int64:
-    """Return the ``most`` of ``rows`` with the largest shares; of equal ones the first."""
-    if len(rows) > most:
-        least = np.partition(share[rows], len(rows) - most)[len(rows) - most]
-        above = rows[share[rows] > least]
-        level = rows[share[rows] == least][: most - len(above)]
-        rows = np.concatenate([above, level])
-    return rows

@@ -9,7 +9,8 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsys.factors import Factors, best, cold_factors, cold_map, fit
+from recsys.factors import Factors, cold_factors, cold_map, fit
+from recsys.top import best
 
 NONE = np.empty(0, np.int32)
 
