@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import bundles, demo, evaluate, imports, sample, serve, setup, train
+from cli import bundles, demo, evaluate, imports, recommend, sample, serve, setup, train
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(train.train)
+app.command()(recommend.recommend)
 app.command()(evaluate.evaluate)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")

@@ -91,7 +91,7 @@ class Engine:
         if query.article and anchor < 0:
             notes.append(f"article {str(query.article)!r} is unknown; the answer does without it")
         site = catalogue.sites.row(query.site)
-        if site < 0:
+        if query.site and site < 0:
             notes.append(f"site {query.site!r} has no article; every site counts as another one")
         trail = [row for row in ids.rows(map(str, query.history)).tolist() if row >= 0]
         opened: Int32 = np.array(trail, np.int32)

@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 from threadpoolctl import threadpool_limits
 
+from data.follow import catch_up
 from data.store import Mark, Store
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
@@ -159,7 +160,7 @@ class Holder:
             return
         mark = Mark(**fresh.bundle.manifest.mark)
         try:
-            mark = self._catch_up(fresh.live, mark)
+            mark = catch_up(self.store, fresh.live, mark)
         except Exception:
             # The engine in service knows of withdrawals that the new one would not: keep it.
             if self.state.bundle:
@@ -179,20 +180,9 @@ class Holder:
     def _follow_store(self, now: int) -> None:
         live = self._served.live
         try:
-            self._mark = self._catch_up(live, self._mark)
+            self._mark = catch_up(self.store, live, self._mark)
         finally:
             live.refresh(now)  # trends fade and articles expire even while the store is away
-
-    def _catch_up(self, live: Live, mark: Mark) -> Mark:
-        """Feed ``live`` all that the store has after ``mark``, and return the new mark."""
-        while True:
-            changes = self.store.changes(mark)
-            if changes.mark == mark:
-                return mark
-            live.add(changes.articles)
-            live.withdraw(changes.withdrawn)
-            live.observe(changes.events)
-            mark = changes.mark
 
     def _assemble(self, bundle: Bundle) -> Served:
         live = Live(bundle)
