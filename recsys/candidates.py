@@ -79,7 +79,7 @@ PRIOR_FAST = 20.0
 """Transitions of this hour that weigh as much as what is known from before."""
 PRIOR_SLOW = 20.0
 """Transitions of these weeks that weigh as much as what everybody opens now."""
-MOMENTUM = np.float32(0.8)
+MOMENTUM = np.float32(0.4)
 """Exponent of the ratio between an article's share now and half an hour ago."""
 STEADY = np.float32(1e-4)
 """Share of openings below which a ratio of shares is noise."""

@@ -11,7 +11,7 @@ from recsys.visits import openings
 
 HALF_LIVES = (1800.0, 14 * 86_400.0)
 """Seconds: what leads where in this hour's news, and what belongs together for weeks."""
-WIDTH = 100
+WIDTH = 300
 REACH = 3
 
 

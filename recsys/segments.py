@@ -10,7 +10,7 @@ HALF_LIFE = 1800.0
 """Seconds after which an opening counts half."""
 PRIOR = 30.0
 """Openings in a circumstance that weigh as much as what everybody opens."""
-STRENGTH = 0.4
+STRENGTH = 0.25
 """Exponent of a lift: circumstances overlap, so each gets less than its whole say."""
 MOST = 500
 """Circumstances kept; the least recently seen goes first, since browsers may invent them."""
