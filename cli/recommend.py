@@ -132,7 +132,11 @@ def _table(setup: Setup, engine: Any, slate: Any, now: int) -> Table:
 
 def _plain(engine: Any, slate: Any) -> dict[str, Any]:
     items = [
-        {**dataclasses.asdict(engine.card(item.article)), **dataclasses.asdict(item)}
+        {
+            **dataclasses.asdict(engine.card(item.article)),
+            **dataclasses.asdict(item),
+            "article": str(item.article),
+        }
         for item in slate.items
     ]
     return {**dataclasses.asdict(slate), "items": items}
