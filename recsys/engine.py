@@ -32,8 +32,8 @@ FILLER_WEIGHT = 1e-6
 class Engine:
     """A bundle, what changed since, and the publisher's rules: all that an answer depends on."""
 
-    bundle: Bundle
-    live: Live
+    bundle: Bundle = field(repr=False)
+    live: Live = field(repr=False)
     policy: Policy
     sources: Mapping[str, Source] = field(default_factory=lambda: SOURCES)
     depth: int = 100

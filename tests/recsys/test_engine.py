@@ -1,0 +1,309 @@
+"""What every slate promises, on a small network with a real bundle."""
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recsys.bundle import Bundle
+from recsys.candidates import SOURCES
+from recsys.engine import Engine
+from recsys.errors import UnknownArticle
+from recsys.ids import Vocabulary
+from recsys.live import Live, LiveSettings
+from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.tables import Interactions
+from recsys.types import Article, ArticleId, Event, Kind, Query
+from training.fit import fit
+from training.recipe import Recipe
+
+HOUR = 3600
+NOW = 1_760_000_000
+TOPICS = {
+    "trains": "railway station platform timetable carriage conductor express ticket track tunnel",
+    "food": "noodle broth kitchen chef simmer miso bowl market breakfast restaurant spice",
+    "crafts": "pottery kiln glaze workshop indigo weaving lacquer brush carving apprentice",
+    "銀河": "銀河 鉄道 星空 旅人 車窓 南十字 汽車 白鳥 停車場 りんご 灯台守 天の川",
+}
+SITES = "daily", "culture", "guide"
+
+
+def article(number: int, **changes: object) -> Article:
+    site = SITES[number % 3]
+    topic = list(TOPICS)[number // 3 % 4]
+    chance = random.Random(number)  # telling different stories with the words of one topic
+    gap = "" if topic == "銀河" else " "
+    body = gap.join(chance.choice(TOPICS[topic].split()) for _ in range(60))
+    made = Article(
+        site=site,
+        key=f"a/{number}",
+        url=f"https://{site}.example/{number}",
+        title=f"{topic} {number}",
+        published=NOW - (48 - number) * HOUR,
+        body=body,
+        section=topic,
+        language="ja" if topic == "銀河" else "en",
+    )
+    return dataclasses.replace(made, **changes)
+
+
+LONG = " ".join(f"sentence{n} of one story told twice" for n in range(40))
+ARTICLES = [
+    *(article(number) for number in range(40)),
+    article(40, key="wire", site="daily", body=LONG, published=NOW - 5 * HOUR),
+    article(41, key="wire-copy", site="guide", body=f"{LONG} More soon.", published=NOW - 4 * HOUR),
+    article(42, key="expired", expires=NOW - 1),
+    article(43, key="scheduled", published=NOW + HOUR),
+]
+IDS = [one.id for one in ARTICLES]
+
+
+def interactions() -> tuple[Vocabulary, Interactions]:
+    """Let 60 readers each read mostly one topic, in visits of four articles."""
+    rng = np.random.default_rng(5)
+    rows = []
+    for reader in range(60):
+        own = [n for n in range(40) if n // 3 % 4 == reader % 4]
+        for step, number in enumerate(rng.choice(own, 4, replace=False)):
+            rows.append((NOW - (60 - reader) * 600 + step * 60, reader, int(number)))
+    rows.sort()
+    at, reader, number = np.array(rows).T
+    return Vocabulary(f"reader-{n}" for n in range(60)), Interactions(
+        visitor=reader.astype(np.int32),
+        session=reader.astype(np.int32),
+        article=number.astype(np.int32),
+        kind=np.full(len(rows), Kind.CLICK, np.int8),
+        at=at.astype(np.int64),
+        value=np.zeros(len(rows), np.float32),
+    )
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    visitors, events = interactions()
+    return fit(ARTICLES, visitors, events, Recipe(dims=16, factors=8, neighbours=20), NOW)
+
+
+def engine_of(bundle: Bundle, policy: Policy | None = None) -> Engine:
+    live = Live(bundle)
+    live.refresh(NOW)
+    return Engine(bundle, live, policy or Policy())
+
+
+@pytest.fixture(scope="module")
+def engine(bundle: Bundle) -> Engine:
+    made = engine_of(bundle)
+    made.live.withdraw([IDS[7]])
+    made.live.refresh(NOW)
+    return made
+
+
+def shown(engine: Engine, **query: object) -> list[ArticleId]:
+    slate = engine.recommend(Query(**{"site": "daily", "now": NOW, **query}))
+    return [item.article for item in slate.items]
+
+
+def read_by(visitor: str) -> set[ArticleId]:
+    visitors, events = interactions()
+    rows = events.article[events.visitor == visitors.row(visitor)]
+    return {IDS[row] for row in rows.tolist()}
+
+
+def story(id: ArticleId) -> object:
+    return "wire" if id.key.startswith("wire") else id
+
+
+queries = st.builds(
+    Query,
+    site=st.sampled_from([*SITES, "", "nowhere"]),
+    now=st.just(NOW),
+    article=st.sampled_from([None, ArticleId("daily", "unknown"), *IDS]),
+    visitor=st.sampled_from(["", "stranger", "reader-1", "reader-2", "reader-33"]),
+    history=st.lists(st.sampled_from(IDS), max_size=6).map(tuple),
+    n=st.integers(1, 50),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(query=queries)
+def test_a_slate_holds_what_is_eligible_and_is_full_while_there_is_more(
+    engine: Engine, query: Query
+) -> None:
+    slate = engine.recommend(query)
+    items = [item.article for item in slate.items]
+    known = [query.article, *query.history, *read_by(query.visitor)]
+    told = {story(id) for id in known if id in IDS}
+    gone = {"expired", "scheduled"}
+    eligible = {
+        story(id) for id in IDS if id.key not in gone and id != IDS[7] and story(id) not in told
+    }
+    assert {story(id) for id in items} <= eligible
+    assert len({story(id) for id in items}) == len(items)
+    assert len(items) == min(query.n, len(eligible))
+    assert all(item.reason and 0 < item.propensity <= 1 for item in slate.items)
+    assert slate == engine.recommend(query)
+
+
+def test_what_is_unknown_is_said_and_the_slate_is_full_all_the_same(engine: Engine) -> None:
+    slate = engine.recommend(
+        Query("nowhere", NOW, ArticleId("daily", "unknown"), visitor="stranger", n=6)
+    )
+    assert len(slate.items) == 6
+    for unknown in ("nowhere", "daily/unknown", "visitor"):
+        assert any(unknown in note for note in slate.notes)
+
+
+def test_without_a_bundle_the_newest_articles_are_given() -> None:
+    engine = engine_of(Bundle.empty())
+    assert shown(engine) == []
+    engine.live.add(ARTICLES)
+    engine.live.refresh(NOW)
+    assert IDS[39] in shown(engine, n=6)
+    assert len(shown(engine, article=IDS[0], n=10)) == 10
+
+
+def test_related_articles_are_on_the_subject(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("related"))
+    sections = {engine.card(id).section for id in shown(engine, article=IDS[0], n=4)}
+    assert sections == {"trains"}
+
+
+def test_japanese_finds_japanese(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("related"))
+    found = shown(engine, article=IDS[9], n=4)
+    assert {engine.card(id).language for id in found} == {"ja"}
+
+
+def test_co_read_articles_follow_what_readers_did(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("co_read"))
+    found = [engine.card(id).section for id in shown(engine, article=IDS[0], n=4)]
+    assert found.count("trains") >= 3
+
+
+def test_personal_articles_differ_with_taste(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("personal"))
+    for reader, section in enumerate(list(TOPICS)[:3]):
+        found = [engine.card(id).section for id in shown(engine, visitor=f"reader-{reader}", n=4)]
+        assert found.count(section) >= 3, (reader, found)
+
+
+def test_a_reader_the_bundle_never_saw_gets_personal_articles_from_this_visit(
+    bundle: Bundle,
+) -> None:
+    engine = engine_of(bundle, alone("personal"))
+    history = (IDS[3], IDS[4], IDS[5])  # food
+    found = [engine.card(id).section for id in shown(engine, history=history, n=4)]
+    assert found.count("food") >= 3
+
+
+def test_trending_articles_are_those_that_many_open_now(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("trending"))
+    crowd = [click(IDS[20], at=NOW, visitor=f"new-{n}") for n in range(200)]
+    engine.live.observe(crowd)
+    engine.live.refresh(NOW)
+    assert shown(engine)[0] == IDS[20]
+
+
+def test_half_of_a_slate_comes_from_other_sites_where_the_policy_asks_for_it(
+    bundle: Bundle,
+) -> None:
+    engine = engine_of(bundle, Policy(other_sites_min=0.5, max_per_site=1.0))
+    for id in IDS[:6]:
+        found = shown(engine, site=id.site, article=id, n=6)
+        assert sum(other.site != id.site for other in found) >= 3
+
+
+def test_only_languages_that_the_policy_names_are_shown(bundle: Bundle) -> None:
+    engine = engine_of(bundle, Policy(languages=("ja",)))
+    found = shown(engine, n=50)
+    assert found
+    assert {engine.card(id).language for id in found} == {"ja"}
+
+
+def test_a_new_article_can_be_recommended_before_anyone_has_read_it(bundle: Bundle) -> None:
+    engine = engine_of(bundle, alone("related"))
+    fresh = article(48, published=NOW - 60)
+    engine.live.add([fresh])
+    engine.live.refresh(NOW)
+    assert fresh.id in shown(engine, site="guide", article=IDS[12], n=10)
+    assert engine.card(fresh.id).title == fresh.title
+    assert engine.find_url(fresh.url) == fresh.id
+
+
+def test_an_article_taken_down_is_gone_at_once_and_comes_back_when_republished(
+    bundle: Bundle,
+) -> None:
+    engine = engine_of(bundle)
+    first = shown(engine, article=IDS[0])[0]
+    engine.live.withdraw([first])
+    assert first not in shown(engine, article=IDS[0], n=50)
+    engine.live.add([ARTICLES[IDS.index(first)]])
+    engine.live.refresh(NOW)
+    assert first in shown(engine, article=IDS[0], n=50)
+
+
+def test_two_copies_newer_than_the_bundle_are_one_story(bundle: Bundle) -> None:
+    engine = engine_of(bundle)
+    text = " ".join(f"fresh{n} words of a story from the wire" for n in range(40))
+    copies = [article(n, key=f"copy-{n}", body=text, published=NOW - 60) for n in (0, 1)]
+    engine.live.add([copies[0]])
+    engine.live.add([copies[1]])
+    engine.live.refresh(NOW)
+    found = shown(engine, n=50)
+    assert sum(copy.id in found for copy in copies) == 1
+
+
+def test_one_reader_moves_a_trend_once(bundle: Bundle) -> None:
+    live = Live(bundle)
+    before = live.trends.counts(NOW)[0][5]
+    for n in range(9):
+        live.observe([click(IDS[5], NOW, visitor="fan", session=f"s{n}")])
+    once = live.trends.counts(NOW)[0][5] - before
+    live.observe([click(IDS[5], NOW, visitor="other")])
+    twice = live.trends.counts(NOW)[0][5] - before
+    assert twice == pytest.approx(2 * once)
+
+
+def test_memory_of_readers_is_bounded_however_many_are_forged(bundle: Bundle) -> None:
+    live = Live(bundle, LiveSettings(readers=50))
+    for n in range(500):
+        live.observe([click(IDS[5], NOW, visitor=f"forged-{n}")])
+    assert len(live.opened("forged-0")) == 0
+    assert len(live.opened("forged-499")) == 1
+    assert len(live._readers) == 50
+
+
+def test_impressions_and_unknown_articles_teach_nothing(bundle: Bundle) -> None:
+    live = Live(bundle)
+    before = live.trends.counts(NOW)
+    seen = dataclasses.replace(click(IDS[5], NOW, visitor="v"), kind=Kind.IMPRESSION)
+    live.observe([seen, click(ArticleId("daily", "unknown"), NOW, visitor="v")])
+    assert np.array_equal(live.trends.counts(NOW), before)
+
+
+def test_an_unknown_card_is_an_error_that_names_it(engine: Engine) -> None:
+    with pytest.raises(UnknownArticle, match="daily/unknown"):
+        engine.card(ArticleId("daily", "unknown"))
+
+
+def test_every_article_is_found_by_its_address(engine: Engine) -> None:
+    assert engine.find_url(ARTICLES[3].url) == IDS[3]
+    assert engine.find_url("https://elsewhere.example/") is None
+
+
+def alone(source: str) -> Policy:
+    """Return a policy under which one source speaks and no quota interferes."""
+    return Policy(
+        weights=SourceWeights(**{name: float(name == source) for name in SOURCES}),
+        half_lives=HalfLives(related=0.0, personal=0.0),
+        other_sites_min=0.0,
+        max_per_site=1.0,
+        diversity=0.0,
+    )
+
+
+def click(id: ArticleId, at: int, **values: str) -> Event:
+    return Event(f"{id}-{at}-{values}", Kind.CLICK, id, at, **values)
