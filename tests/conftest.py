@@ -4,6 +4,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import structlog
 
 from cli.main import run
 
@@ -27,4 +28,6 @@ def typed(capsys, monkeypatch, tmp_path):
         out, err = capsys.readouterr()
         return SimpleNamespace(code=code, out=out, err=err)
 
-    return type_
+    logging = structlog.get_config()
+    yield type_
+    structlog.configure(**logging)  # what a command configured writes to this test's stderr
