@@ -14,6 +14,8 @@ from service.settings import Settings
 
 MAX_ITEMS = 50
 MAX_HISTORY = 50
+MAX_CONTEXT = 8
+_CIRCUMSTANCE = re.compile(r"[\w-]{1,32}:[\w .-]{1,64}")
 Lookup = Callable[[str], ArticleId | None]
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
@@ -46,6 +48,12 @@ class Ask(Parameters):
         description=f"Articles read in this session, oldest first: `site/key,site/key`. "
         f"The last {MAX_HISTORY} count.",
     )
+    context: str = Field(
+        "",
+        max_length=512,
+        description="Coarse circumstances that events tell too, as `device:phone,region:kansai`: "
+        f"what readers in the same ones open now counts for more. At most {MAX_CONTEXT}.",
+    )
     n: int = Field(6, ge=1, le=MAX_ITEMS, description="How many items to give.")
 
     @field_validator("article")
@@ -60,6 +68,17 @@ class Ask(Parameters):
     def _history(cls, value: str) -> str:
         for part in filter(None, value.split(",")):
             ArticleId.parse(part)
+        return value
+
+    @field_validator("context")
+    @classmethod
+    def _context(cls, value: str) -> str:
+        parts = value.split(",") if value else []
+        if len(parts) > MAX_CONTEXT:
+            raise ValueError(f"holds {len(parts)} circumstances, at most {MAX_CONTEXT} are allowed")
+        for part in parts:
+            if not _CIRCUMSTANCE.fullmatch(part):
+                raise ValueError(f"{part!r} is not of the form name:value")
         return value
 
     @model_validator(mode="after")
@@ -114,7 +133,15 @@ def parse_query(ask: Ask, now: int, find_url: Lookup) -> tuple[Query, list[str]]
             notes.append("no article is known by this url")
     history = [ArticleId.parse(part) for part in ask.history.split(",") if part]
     site = ask.site or (article.site if article else "")
-    query = Query(site, now, article, ask.visitor, tuple(history[-MAX_HISTORY:]), ask.n)
+    query = Query(
+        site,
+        now,
+        article,
+        ask.visitor,
+        tuple(history[-MAX_HISTORY:]),
+        ask.n,
+        tuple(filter(None, ask.context.split(","))),
+    )
     return query, notes
 
 

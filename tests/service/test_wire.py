@@ -37,6 +37,11 @@ def test_keeps_the_last_of_a_long_history():
     assert query.history[-1] == ("daily", "a-79")
 
 
+def test_takes_the_circumstances_of_the_reader():
+    query, _ = parse_query(Ask(context="device:phone,region:kansai"), 10, known)
+    assert query.context == ("device:phone", "region:kansai")
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [
@@ -47,6 +52,8 @@ def test_keeps_the_last_of_a_long_history():
         ({"history": "daily/a-1,b"}, "history"),
         ({"vistor": "x"}, "vistor"),
         ({"url": "x" * 3000}, "url"),
+        ({"context": "phone"}, "context"),
+        ({"context": "a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9"}, "context"),
     ],
 )
 def test_refuses_by_name(values, field):
