@@ -1,7 +1,6 @@
 """What changed since the bundle was made: the part of the engine that moves within seconds."""
 
 import dataclasses
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from recsys.bundle import Bundle
 from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
+from recsys.readers import Readers
 from recsys.segments import Segments
 from recsys.stories import Signatures
 from recsys.tables import Catalogue
@@ -39,20 +39,6 @@ class LiveSettings:
     """Articles kept for each of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """What a reader opened since the bundle, rows oldest first."""
-
-    opened: tuple[int, ...] = ()
-    visit: tuple[int, ...] = ()
-    """Those of the latest visit, bundled or not."""
-    session: str = ""
-    at: int = 0
-    context: tuple[str, ...] = ()
-    """Of the latest opening."""
-
-
-NOBODY = Reader()
 FORGETTING = 300
 """Seconds between two clearances of what has faded."""
 CACHED = 20_000
@@ -104,7 +90,7 @@ class Live:
         self._bundled_card = lru_cache(CACHED)(bundle.card)
         self._bundled_url = lru_cache(CACHED)(bundle.find_url)
         self._forgot = 0
-        self._readers: OrderedDict[str, Reader] = OrderedDict()
+        self._readers = Readers(self.settings.readers)
         none = np.empty(0, np.int32)
         width = bundle.factors.articles.shape[1]
         self.view = View(
@@ -160,40 +146,25 @@ class Live:
                 self.trends.add_one(row, event.at, LANDING)
 
     def _open(self, name: str, row: int, event: Event) -> None:
-        reader = self._readers.get(name, NOBODY)
-        if event.session:
-            goes_on = event.session == reader.session
-        else:
-            goes_on = abs(event.at - reader.at) <= GAP
-        visit = reader.visit if goes_on else ()
-        landed = not visit
-        if row not in visit:
-            for step, earlier in enumerate(reversed(visit[-REACH:]), start=1):
+        reader = self._readers[name].at_event(event)
+        if row not in reader.visit:
+            for step, earlier in enumerate(reversed(reader.visit[-REACH:]), start=1):
                 self.coread.add(earlier, row, event.at, 1.0 / step)
-            if visit:
-                for segment in reader.context:
-                    self.segments.add(segment, row, event.at)
-            visit = (*visit, row)[-self.settings.remembered :]
-        opened = reader.opened
-        if row not in opened and row not in self._bundled(name):
-            self.trends.add_one(row, event.at, LANDING if landed else 1.0)
-            opened = (*opened, row)[-self.settings.remembered :]
-        self._readers[name] = Reader(
-            opened, visit, event.session, max(event.at, reader.at), event.context
-        )
-        self._readers.move_to_end(name)
-        if len(self._readers) > self.settings.readers:
-            self._readers.popitem(last=False)
+            for segment in reader.context:
+                self.segments.add(segment, row, event.at)
+        if row not in reader.opened and row not in self._bundled(name):
+            self.trends.add_one(row, event.at, 1.0 if reader.visit else LANDING)
+        self._readers[name] = reader.after(row, event, self.settings.remembered)
 
     def opened(self, name: str) -> Int32:
         """Return the rows that a visitor (or session) has opened, int32[m], oldest first."""
-        fresh = self._readers.get(name, NOBODY).opened
         bundled = self._bundled(name)
-        return np.concatenate([bundled, np.array(fresh, np.int32)]) if fresh else bundled
+        fresh = np.array(self._readers[name].opened, np.int32)
+        return np.concatenate([bundled, fresh[~np.isin(fresh, bundled)]]) if len(fresh) else bundled
 
     def visit(self, name: str, now: int) -> tuple[int, ...]:
         """Return the rows of the visit that a reader is in at ``now``, oldest first."""
-        reader = self._readers.get(name, NOBODY)
+        reader = self._readers[name]
         return reader.visit if now - reader.at <= GAP else ()
 
     def _bundled(self, name: str) -> Int32:
