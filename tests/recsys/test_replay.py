@@ -388,3 +388,10 @@ def test_the_baselines_on_a_history_worked_out_by_hand():
     assert answers(Latest(4)) == [[C, B], [C, -1], [C, A], [D, -1]]
     # After B, Ann opened C; after A came B, which she has read.
     assert answers(CoVisitation(4)) == [[-1, -1], [-1, -1], [C, A], [-1, -1]]
+
+
+@pytest.mark.parametrize(("age", "shown"), [(3_599, [A]), (3_600, [])])
+def test_an_opening_counts_as_recent_for_one_hour(age, shown):
+    past = history([0] * 3, [(ANN, 0, A, 0), (BOB, 1, B, age - 1), (BOB, 1, C, age)])
+    answers = replay(RecentPopularity(3), past, cut=0, end=10**9, task="next click", k=1)
+    assert answers.lists[answers.lists >= 0].tolist() == shown
