@@ -8,7 +8,9 @@ import numpy as np
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.live import Live, View
 from recsys.policy import HalfLives
+from recsys.tables import TONES
 from recsys.top import top
+from recsys.types import Tone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +55,7 @@ class Situation:
     """f32[f], None for a reader of whom nothing is known."""
     language: Bool
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
+    keep_tone: bool
     half_lives: HalfLives
     context: tuple[str, ...]
 
@@ -64,13 +67,25 @@ class Situation:
     def eligible(self, rows: Int32) -> Bool:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
         catalogue = self.view.catalogue
-        return (
+        return self._in_tone(rows) & (
             (catalogue.published[rows] <= self.now)
             & (catalogue.expires[rows] > self.now)
             & ~self.view.withdrawn[rows]
             & self.language[catalogue.language[rows]]
             & ~np.isin(catalogue.story[rows], catalogue.story[self.opened])
         )
+
+    def _in_tone(self, rows: Int32) -> Bool:
+        """Return bool[k]: what may stand beside the page's article without embarrassing anyone."""
+        catalogue = self.view.catalogue
+        fits: Bool = np.ones(len(rows), np.bool_)
+        if self.keep_tone and self.anchor >= 0:
+            page, tone = TONES[catalogue.tone[self.anchor]], catalogue.tone[rows]
+            if page == Tone.GRAVE:
+                fits = ~((tone == TONES.index(Tone.LIGHT)) | catalogue.sponsored[rows])
+            elif page == Tone.LIGHT:
+                fits = tone != TONES.index(Tone.GRAVE)
+        return fits
 
 
 TRAIL_WEIGHTS = (1.0, 0.3, 0.1)

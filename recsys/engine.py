@@ -112,6 +112,7 @@ class Engine:
             opened=opened,
             taste=self._taste(query.visitor, opened),
             language=self._languages(view),
+            keep_tone=self.policy.keep_tone,
             half_lives=self.policy.half_lives,
             context=query.context,
         )

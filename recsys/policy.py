@@ -48,6 +48,8 @@ class Policy:
     half_lives: HalfLives = field(default_factory=HalfLives)
     diversity: float = 0.3
     """How much likeness to what is already in the slate takes from an article's score; 0 to 1."""
+    keep_tone: bool = True
+    """Show nothing light or sponsored under a grave article, nothing grave under a light one."""
     languages: tuple[str, ...] = ()
     """Languages that may be shown; empty allows all."""
 

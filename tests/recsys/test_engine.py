@@ -16,7 +16,7 @@ from recsys.ids import Vocabulary
 from recsys.live import Live, LiveSettings
 from recsys.policy import HalfLives, Policy, SourceWeights
 from recsys.tables import Interactions
-from recsys.types import Article, ArticleId, Event, Kind, Query
+from recsys.types import Article, ArticleId, Event, Kind, Query, Tone
 from training.fit import fit
 from training.recipe import Recipe
 
@@ -214,6 +214,23 @@ def test_half_of_a_slate_comes_from_other_sites_where_the_policy_asks_for_it(
     for id in IDS[:6]:
         found = shown(engine, site=id.site, article=id, n=6)
         assert sum(other.site != id.site for other in found) >= 3
+
+
+def test_beside_a_grave_article_nothing_is_light_or_sponsored(bundle: Bundle) -> None:
+    engine = engine_of(bundle)
+    grave = article(48, key="grave", tone=Tone.GRAVE, published=NOW - 60)
+    light = article(60, key="light", tone=Tone.LIGHT, published=NOW - 60)
+    offer = article(72, key="offer", sponsored=True, published=NOW - 60)
+    engine.live.add([grave, light, offer])
+    engine.live.refresh(NOW)
+    beside_grave = shown(engine, article=grave.id, n=50)
+    assert beside_grave
+    assert not {light.id, offer.id} & set(beside_grave)
+    beside_light = shown(engine, article=light.id, n=50)
+    assert grave.id not in beside_light
+    assert offer.id in beside_light
+    free = Engine(engine.bundle, engine.live, Policy(keep_tone=False))
+    assert {light.id, offer.id} <= set(shown(free, article=grave.id, n=50))
 
 
 def test_only_languages_that_the_policy_names_are_shown(bundle: Bundle) -> None:
