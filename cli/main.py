@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from cli import bundles, demo, evaluate, imports, recommend, sample, serve, setup, train
 from recsys.errors import RecsysError
@@ -49,5 +50,7 @@ def run() -> None:
     try:
         app()
     except RecsysError as error:
-        Console(stderr=True, highlight=False).print(f"[red]error:[/] {error}", soft_wrap=True)
+        # Text, not markup: a message may name a [table] of the configuration.
+        sentence = Text.assemble(("error:", "red"), f" {error}")
+        Console(stderr=True, highlight=False).print(sentence, soft_wrap=True)
         sys.exit(2)
