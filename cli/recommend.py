@@ -74,8 +74,8 @@ def recommend(
 def _engine(setup: Setup, now: int) -> tuple[Any, list[str]]:
     """Return an engine that knows what a service started now would know."""
     # the mathematics takes seconds to load, and other commands should not wait for it
-    from data.follow import catch_up
-    from data.store import Mark, Store
+    from data.follow import begin
+    from data.store import Store
     from recsys import bundle as bundles
     from recsys.engine import Engine
     from recsys.live import Live
@@ -88,7 +88,7 @@ def _engine(setup: Setup, now: int) -> tuple[Any, list[str]]:
         notes.append(f"{error}; the newest articles are shown")
     live = Live(bundle)
     with Store.open(setup.store_url) as store:
-        catch_up(store, live, Mark(**bundle.manifest.mark))
+        begin(store, live)
     live.refresh(now)
     return Engine(bundle, live, setup.policy), notes
 

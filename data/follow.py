@@ -4,6 +4,16 @@ from data.store import Mark, Store
 from recsys.live import Live
 
 
+def begin(store: Store, live: Live) -> Mark:
+    """Feed a live state that knows only its bundle all that the store knows beyond it.
+
+    A bundle holds what was published when it was made; what was only scheduled then comes first.
+    """
+    bundle = live.bundle.manifest
+    live.add(store.scheduled(bundle.data_until))
+    return catch_up(store, live, Mark(**bundle.mark))
+
+
 def catch_up(store: Store, live: Live, mark: Mark) -> Mark:
     """Feed ``live`` everything that the store has after ``mark``, and return the new mark.
 

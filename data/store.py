@@ -170,6 +170,13 @@ class Store:
             ).all()
         return [_article(row) for row in rows]
 
+    def scheduled(self, since: int) -> list[Article]:
+        """Return the articles that are up and published at ``since`` (UTC seconds) or later."""
+        later = _shown().where(articles.c.published >= since)
+        with self._reading() as connection:
+            rows = connection.execute(later.order_by(articles.c.published, articles.c.key)).all()
+        return [_article(row) for row in rows]
+
     def counts(self) -> dict[str, int]:
         """Return how many articles and events there are."""
         with self._reading() as connection:

@@ -10,7 +10,7 @@ import numpy as np
 import structlog
 from threadpoolctl import threadpool_limits
 
-from data.follow import catch_up
+from data.follow import begin, catch_up
 from data.store import Mark, Store
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
@@ -160,7 +160,7 @@ class Holder:
             return
         mark = Mark(**fresh.bundle.manifest.mark)
         try:
-            mark = catch_up(self.store, fresh.live, mark)
+            mark = begin(self.store, fresh.live)
         except Exception:
             # The engine in service knows of withdrawals that the new one would not: keep it.
             if self.state.bundle:

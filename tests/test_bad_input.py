@@ -201,10 +201,6 @@ def test_what_is_dated_in_the_future_waits_for_its_time(network):
     assert len(ids(made.shown)) == 12
 
 
-@pytest.mark.xfail(
-    reason="a bundle leaves scheduled articles out, and its mark lies behind them: only the next"
-    " training or import brings them"
-)
 def test_what_was_scheduled_at_training_is_shown_from_its_time_on(network, typed):
     made = network([*ARTICLES, article(12, published="2026-11-24T09:00:00Z")], CLICKS)
     words = ("recommend", "--site", "daily", "-n", 50, "--json", "--now")

@@ -95,6 +95,13 @@ def test_the_latest_articles_of_a_site_come_newest_first(store: Store) -> None:
     assert [article.key for article in store.latest("daily", 2)] == ["4", "3"]
 
 
+def test_what_is_scheduled_is_told_apart_from_what_is_published(store: Store) -> None:
+    store.put_articles([NEWS, GUIDE, dataclasses.replace(NEWS, key="later", published=9_000)])
+    assert [article.key for article in store.scheduled(2_000)] == [GUIDE.key, "later"]
+    store.withdraw([GUIDE.id], at=1)
+    assert [article.key for article in store.scheduled(2_000)] == ["later"]
+
+
 def test_an_event_counts_once_however_often_it_is_sent(store: Store) -> None:
     events = [click("e1", NEWS.id, 10), click("e2", NEWS.id, 20), click("e1", NEWS.id, 10)]
     assert store.put_events(events) == Counts(new=2, same=1)
