@@ -79,6 +79,8 @@ def evaluate(
     past, history, start, until = (_globo if globo else _store)(
         setup, globo, parse_time(cut, "--cut") if cut else None, until
     )
+    if start >= until:
+        raise DataError(f"--cut {_day(start)} is not before the end, {_day(until)}")
     bundle = _learn(past, setup, start)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
@@ -149,6 +151,8 @@ def _globo(
 
     assert directory is not None
     known = load_globo(directory, end)
+    if not len(known.interactions):
+        raise DataError(f"{directory} holds no click before {_day(end)} to replay; see --end")
     end = min(end, int(known.interactions.at[-1]) + 1)
     cut = end - 2 * 86_400 if cut is None else cut
     # Titles made up from numbers say nothing of what an article tells.
