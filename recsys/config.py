@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -37,10 +38,19 @@ def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     _refuse_unknown(cls, table, where)
     try:
         return TypeAdapter(cls).validate_python(dict(table))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from error
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Raise ``ConfigError`` unless ``low <= value <= high``; for checks in a dataclass."""
+    if not low <= value <= high:
+        bounds = f"between {low:g} and {high:g}" if high < math.inf else f"{low:g} or more"
+        raise ConfigError(f"{name} = {value!r}: expected {bounds}")
 
 
 def _refuse_unknown(cls: Any, table: Mapping[str, Any], where: str) -> None:

@@ -1,7 +1,10 @@
 """The publisher's own rules for a slate, as one value."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field
+
+from recsys.config import within
 
 DAY = 86_400.0
 
@@ -19,6 +22,10 @@ class SourceWeights:
     personal: float = 0.3
     """The reader's taste, learned or folded in."""
 
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            within(name, getattr(self, name), 0.0, math.inf)
+
 
 @dataclass(frozen=True, slots=True)
 class HalfLives:
@@ -31,6 +38,10 @@ class HalfLives:
     """A guide of last month may still be the best thing to read next."""
     personal: float = 1 * DAY
     """A reader who comes back wants what is new."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            within(name, getattr(self, name), 0.0, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,10 @@ class Policy:
     """Show nothing light or sponsored under a grave article, nothing grave under a light one."""
     languages: tuple[str, ...] = ()
     """Languages that may be shown; empty allows all."""
+
+    def __post_init__(self) -> None:
+        for name in ("other_sites_min", "max_per_site", "diversity"):
+            within(name, getattr(self, name), 0.0, 1.0)
 
     @property
     def id(self) -> str:

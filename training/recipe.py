@@ -1,9 +1,11 @@
 """Everything that decides what a trained bundle is, so that two recipes can be compared."""
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 
 from recsys import coread, trending
+from recsys.config import within
 from recsys.weights import Weights
 
 
@@ -32,6 +34,17 @@ class Recipe:
     """Successors kept for each article."""
     seed: int = 0
     """Starts the random numbers of SVD and ALS: one seed, one result."""
+
+    def __post_init__(self) -> None:
+        for name in ("dims", "factors", "iterations", "neighbours", "coread_width"):
+            within(name, getattr(self, name), 1, math.inf)
+        for name in ("regularization", "alpha"):
+            within(name, getattr(self, name), 0.0, math.inf)
+        for name in ("trend_half_lives", "coread_half_lives"):
+            values = getattr(self, name)
+            within(f"number of {name}", len(values), 1, math.inf)
+            for half_life in values:
+                within(name, half_life, 1.0, math.inf)
 
     @property
     def hash(self) -> str:

@@ -1,0 +1,61 @@
+"""A wrong setting fails by name, with its value and what was expected."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from recsys.config import load_toml, parse
+from recsys.errors import ConfigError
+from recsys.policy import HalfLives, Policy, SourceWeights
+from training.recipe import Recipe
+
+
+def test_what_is_not_said_keeps_its_default() -> None:
+    read = parse(Policy, {"diversity": 0.5, "weights": {"related": 3}}, "recsys.toml [policy]")
+    assert read == Policy(diversity=0.5, weights=SourceWeights(related=3.0))
+
+
+@pytest.mark.parametrize(
+    ("cls", "table", "said"),
+    [
+        (Policy, {"divrsity": 0.5}, r"x \[t\]: unknown key 'divrsity'; did you mean 'diversity'?"),
+        (Policy, {"weights": {"realted": 1}}, r"x \[t\] weights: .*did you mean 'related'"),
+        (Policy, {"qqq": 1}, "known keys: weights, other_sites_min"),
+        (Policy, {"diversity": "much"}, "diversity = 'much'"),
+        (Policy, {"diversity": 1.5}, "diversity = 1.5: expected between 0 and 1"),
+        (Policy, {"other_sites_min": -0.1}, "other_sites_min = -0.1: expected between 0 and 1"),
+        (Policy, {"weights": {"personal": -1}}, "personal = -1.0: expected 0 or more"),
+        (Policy, {"half_lives": {"related": -1}}, "related = -1.0: expected 0 or more"),
+        (Recipe, {"dims": 0}, "dims = 0: expected 1 or more"),
+        (Recipe, {"trend_half_lives": []}, "number of trend_half_lives = 0: expected 1 or more"),
+        (Recipe, {"coread_half_lives": [60, 0]}, "coread_half_lives = 0.0: expected 1 or more"),
+    ],
+)
+def test_a_wrong_setting_is_named(cls: type, table: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse(cls, table, "x [t]")
+
+
+def test_a_broken_file_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "recsys.toml"
+    path.write_text("[policy]\ndiversity = \n")
+    with pytest.raises(ConfigError, match=r"recsys.toml.*line 2"):
+        load_toml(path)
+    with pytest.raises(ConfigError, match=r"cannot read .*missing.toml"):
+        load_toml(tmp_path / "missing.toml")
+
+
+def test_every_setting_moves_the_policys_id() -> None:
+    changed = [
+        Policy(other_sites_min=0.1),
+        Policy(max_per_site=0.1),
+        Policy(diversity=0.1),
+        Policy(keep_tone=False),
+        Policy(languages=("ja",)),
+        Policy(weights=SourceWeights(related=9.0)),
+        Policy(half_lives=HalfLives(related=9.0)),
+    ]
+    assert len({policy.id for policy in [Policy(), *changed]}) == len(changed) + 1
+    assert len(changed) == len(dataclasses.fields(Policy))
+    assert Policy().id == Policy().id
