@@ -56,6 +56,8 @@ class View:
     withdrawn: Bool
     cards: Mapping[int, Card]
     """Cards of fresh and of changed rows; the rest is in the bundle."""
+    urls: Mapping[str, int]
+    """Their rows by address."""
     vectors: Float32
     """f32[F, d]"""
     factors: Float32
@@ -97,6 +99,7 @@ class Live:
             catalogue=bundle.catalogue,
             withdrawn=np.zeros(len(bundle.catalogue), np.bool_),
             cards={},
+            urls={},
             vectors=bundle.vectors[:0],
             factors=np.empty((0, width), np.float32),
             signatures=bundle.signatures[:0],
@@ -223,10 +226,8 @@ class Live:
 
     def find_url(self, url: str) -> int:
         """Return the row of the article at an address, -1 where it is unknown."""
-        for row, card in self.view.cards.items():
-            if card.url == url:
-                return row
-        return self._bundled_url(url)
+        row = self.view.urls.get(url)
+        return self._bundled_url(url) if row is None else row
 
     def _update(self, articles: Sequence[Article]) -> None:
         view = self.view
@@ -238,6 +239,7 @@ class Live:
             catalogue=view.catalogue.updated(rows, articles),
             withdrawn=withdrawn,
             cards={**view.cards, **_cards(rows, articles)},
+            urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
         )
 
     def _append(self, articles: Sequence[Article]) -> None:
@@ -257,6 +259,7 @@ class Live:
             catalogue=catalogue,
             withdrawn=np.concatenate([view.withdrawn, np.zeros(len(articles), np.bool_)]),
             cards={**view.cards, **_cards(rows, articles)},
+            urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
             vectors=np.concatenate([view.vectors, vectors]),
             factors=np.concatenate([view.factors, cold_factors(vectors, bundle.cold_map)]),
             signatures=signatures,
