@@ -25,8 +25,8 @@ def demo(
 ) -> None:
     """Generate a sample network, import it, train on it and serve it on this machine.
 
-    Everything lies in VAR/demo and is used again for twelve hours; remove that directory to start
-    afresh. Stop with Ctrl-C.
+    Everything lies in VAR/demo and is used again for twelve hours; remove
+    that directory to start afresh. Stop with Ctrl-C.
     """
     _refuse_busy(port)
     place: Path = context.obj.var / "demo" / f"{size}-{seed}"

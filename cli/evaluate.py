@@ -59,8 +59,9 @@ def evaluate(
 ) -> None:
     """Replay history and measure what each system would have shown.
 
-    Everything is learned from before the cut; then each opening is asked about in its turn, against
-    all articles eligible at that moment, and learned from afterwards, as a service would.
+    Everything is learned from before the cut. Then each opening is asked
+    about in its turn, against all articles eligible at that moment, and
+    learned from afterwards, as a service would.
 
     \b
       recsys evaluate                        the last week of the store
