@@ -111,9 +111,9 @@ def co_read(live: Live, situation: Situation, k: int) -> Candidates:
     of openings now and q in these weeks. So what belongs together is kept apart from what is new
     today. Dirichlet smoothing: MacKay and Peto (1995).
     """
-    board = situation.view.board
+    view, board = situation.view, situation.view.board
     trail = situation.trail[: -len(TRAIL_WEIGHTS) - 1 : -1]
-    successors = [live.coread.row(row, situation.now) for row in trail]
+    successors = [live.successors(view, row, situation.now) for row in trail]
     if not successors:
         return _none("co_read")
     rows = np.unique(np.concatenate([board.rows, *(columns for columns, _ in successors)]))
@@ -139,7 +139,7 @@ def related(live: Live, situation: Situation, k: int) -> Candidates:
     """Rank by likeness of content to the articles of this visit, the last one most."""
     lists = []
     for weight, row in zip(TRAIL_WEIGHTS, reversed(situation.trail), strict=False):
-        rows, cosines = live.related(row)
+        rows, cosines = live.related(situation.view, row)
         lists.append((rows, weight * _odds(cosines)))
     rows, scores = _summed(lists)
     fresh = situation.freshness(rows, situation.half_lives.related)

@@ -96,8 +96,12 @@ class Engine:
         trail = [row for row in ids.rows(map(str, query.history)).tolist() if row >= 0]
         opened: Int32 = np.array(trail, np.int32)
         if query.visitor:
-            trail = trail or list(self.live.visit(query.visitor, query.now))
-            opened = np.concatenate([self.live.opened(query.visitor), opened])
+            # A reader may have opened what this view does not hold yet.
+            trail = trail or [
+                row for row in self.live.visit(query.visitor, query.now) if row < len(catalogue)
+            ]
+            known = self.live.opened(query.visitor)
+            opened = np.concatenate([known[known < len(catalogue)], opened])
             if not len(opened):
                 notes.append("the visitor is unknown; the answer does without a history")
         if anchor >= 0:

@@ -204,9 +204,18 @@ class Live:
         """Return f32[m, f]: the ALS factors of rows, from content where nobody has read them."""
         return _take(self.bundle.factors.articles, self.view.factors, rows)
 
-    def related(self, row: int) -> tuple[Int32, Float32]:
+    def successors(self, view: View, row: int, now: int) -> tuple[Int32, Float32]:
+        """Return rows int32[k] opened after one and their counts f32[H, k] at ``now``.
+
+        Counts run ahead of a view; what it does not hold yet is left out.
+        """
+        rows, counts = self.coread.row(row, now)
+        known = rows < len(view.catalogue)
+        return (rows, counts) if known.all() else (rows[known], counts[:, known])
+
+    def related(self, view: View, row: int) -> tuple[Int32, Float32]:
         """Return rows int32[k] and cosines f32[k] of the articles most like one, best first."""
-        view, bundled = self.view, len(self.bundle.catalogue)
+        bundled = len(self.bundle.catalogue)
         if row < bundled:
             rows, scores = self.bundle.related[row], self.bundle.related_scores[row]
         else:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import random
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -271,6 +273,38 @@ def test_two_copies_newer_than_the_bundle_are_one_story(bundle: Bundle) -> None:
     engine.live.refresh(NOW)
     found = shown(engine, n=50)
     assert sum(copy.id in found for copy in copies) == 1
+
+
+def test_answers_stay_whole_while_articles_and_events_pour_in(bundle: Bundle) -> None:
+    engine = engine_of(bundle)
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # let threads take turns in the middle of everything
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            fed = pool.submit(feed, engine.live, 120)
+            asked = [pool.submit(ask_until, fed, engine) for _ in range(2)]
+            fed.result()
+            assert min(one.result() for one in asked) > 10
+    finally:
+        sys.setswitchinterval(switching)
+
+
+def feed(live: Live, rounds: int) -> None:
+    for n in range(rounds):
+        fresh = article(100 + n, published=NOW - 60)
+        live.add([fresh])
+        live.observe([click(id, NOW, visitor="reader-4") for id in (IDS[0], fresh.id, IDS[12])])
+        if n % 10 == 0:
+            live.refresh(NOW)
+
+
+def ask_until(fed: Future, engine: Engine) -> int:
+    asked = 0
+    while not fed.done():
+        items = shown(engine, article=IDS[0], history=(IDS[12],), visitor="reader-4")
+        assert len(items) == 6
+        asked += 1
+    return asked
 
 
 def test_one_reader_moves_a_trend_once(bundle: Bundle) -> None:
