@@ -51,8 +51,7 @@ class TfidfSvd:
     """Latent semantic analysis: tf-idf terms, projected on the leading singular vectors.
 
     Deerwester et al. (1990), Indexing by latent semantic analysis, with the axes weighted by their
-    singular values. On whole news articles it beats a small neural model, at fifty times its speed
-    (``benchmarks/bbc_relatedness.py``).
+    singular values. How well it relates whole news articles: ``benchmarks/bbc_relatedness.py``.
     """
 
     name = "tfidf-svd"
