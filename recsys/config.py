@@ -47,9 +47,13 @@ def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
 
 
 def within(name: str, value: float, low: float, high: float) -> None:
-    """Raise ``ConfigError`` unless ``low <= value <= high``; for checks in a dataclass."""
-    if not low <= value <= high:
+    """Raise ``ConfigError`` unless ``low <= value <= high`` and finite; for checks in a dataclass.
+
+    TOML knows ``inf`` and ``nan``, and either would turn every score into nan.
+    """
+    if not low <= value <= high or value == math.inf:
         bounds = f"between {low:g} and {high:g}" if high < math.inf else f"{low:g} or more"
+        bounds += ", not infinite" if value == math.inf else ""
         raise ConfigError(f"{name} = {value!r}: expected {bounds}")
 
 

@@ -48,6 +48,7 @@ class HalfLives:
 class Policy:
     """Quotas relax in the order max_per_site, other_sites_min when a slate would stay short.
 
+    Shares of a slate round up to whole cards: of six, 0.6 is four and 0.5 is three.
     Blocks and filters (the article itself, read, expired, withdrawn, same story) never relax.
     """
 

@@ -1,6 +1,7 @@
 """A wrong setting fails by name, with its value and what was expected."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def test_what_is_not_said_keeps_its_default() -> None:
         (Policy, {"other_sites_min": -0.1}, "other_sites_min = -0.1: expected between 0 and 1"),
         (Policy, {"weights": {"personal": -1}}, "personal = -1.0: expected 0 or more"),
         (Policy, {"half_lives": {"related": -1}}, "related = -1.0: expected 0 or more"),
+        (Policy, {"weights": {"related": math.inf}}, "related = inf: .* 0 or more, not infinite"),
+        (Policy, {"weights": {"related": math.nan}}, "related = nan: expected 0 or more"),
+        (Policy, {"half_lives": {"personal": math.inf}}, "personal = inf: .*, not infinite"),
+        (Policy, {"max_per_site": math.nan}, "max_per_site = nan: expected between 0 and 1"),
         (Recipe, {"dims": 0}, "dims = 0: expected 1 or more"),
         (Recipe, {"trend_half_lives": []}, "number of trend_half_lives = 0: expected 1 or more"),
         (Recipe, {"coread_half_lives": [60, 0]}, "coread_half_lives = 0.0: expected 1 or more"),

@@ -1,5 +1,6 @@
 """Mixing equals naive code written from its description, and keeps the publisher's promises."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -130,6 +131,39 @@ def test_a_slate_is_never_short_while_another_story_is_left(
     found = pick(score, site, story, vectors, home=0, n=n, policy=policy)
     assert len(found.places) == min(n, len(set(story.tolist())))
     assert len({int(story[place]) for place in found.places}) == len(found.places)
+
+
+@given(
+    rows=st.lists(candidate, max_size=12),
+    policy=policies,
+    home=st.integers(-1, 2),
+    n=st.integers(1, 6),
+)
+def test_a_quota_that_has_not_given_way_is_kept(
+    rows: list, policy: Policy, home: int, n: int
+) -> None:
+    score, site, story, vectors = arrays(rows)
+    found = pick(score, site, story, vectors, home=home, n=n, policy=policy)
+    sites = site[list(found.places)].tolist()
+    if "max_per_site" not in found.relaxed and sites:
+        most = max(sites.count(one) for one in sites)
+        assert most < max(1, policy.max_per_site * n) + 1  # shares round up
+    if "other_sites_min" not in found.relaxed and home >= 0 and len(sites) == n:
+        assert sum(one != home for one in sites) >= policy.other_sites_min * n
+
+
+@given(
+    rows=st.lists(candidate, max_size=12),
+    policy=policies,
+    home=st.integers(-1, 2),
+    n=st.integers(1, 6),
+)
+def test_a_longer_slate_without_quotas_begins_like_the_shorter(
+    rows: list, policy: Policy, home: int, n: int
+) -> None:
+    free = dataclasses.replace(policy, max_per_site=1.0, other_sites_min=0.0)
+    found = [pick(*arrays(rows), home=home, n=m, policy=free).places for m in (n, n + 1)]
+    assert found[1][: len(found[0])] == found[0]
 
 
 def test_quotas_give_way_in_their_order_and_say_so() -> None:
