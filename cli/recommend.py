@@ -120,7 +120,7 @@ def _table(setup: Setup, engine: Any, slate: Any, now: int) -> Table:
             title.append(" (sponsored)", "dim")
         table.add_row(
             str(rank),
-            name or card.site,
+            Text(name or card.site),  # text, not markup: a name may hold [brackets]
             title,
             item.source,
             item.reason,

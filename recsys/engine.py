@@ -20,7 +20,7 @@ REASONS = {
     "co_read": "Often opened next",
     "trending": "Many readers open it now",
     "personal": "Close to what you have read",
-    "latest": "Just published",
+    "latest": "Among the newest",
 }
 """What a card says of the source that speaks most for it."""
 

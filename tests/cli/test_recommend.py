@@ -140,6 +140,17 @@ def test_without_a_bundle_the_newest_are_shown_and_a_note_says_why(typed, tmp_pa
     assert any("no bundle" in note for note in slate["notes"])
 
 
+def test_names_are_shown_as_they_are(typed, tmp_path):
+    (tmp_path / "recsys.toml").write_text(
+        '[sites.daily]\nname = "The [bold]Daily[/bold]"\nurl = "https://x.example/"\n'
+    )
+    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
+        store.put_articles([ARTICLES[0], Article("[red]", "k", "/k", "[b]Title[/b]", NOW)])
+    out = typed("recommend", "--site", "daily", "--now", WHEN).out
+    for name in ("The [bold]Daily[/bold]", "[red]", "[b]Title[/b]"):
+        assert f"│ {name} " in out
+
+
 def test_unknown_names_are_notes(trained):
     done = trained(
         "recommend",

@@ -149,6 +149,15 @@ def test_a_slate_holds_what_is_eligible_and_is_full_while_there_is_more(
     assert slate == engine.recommend(query)
 
 
+def test_a_slate_changes_only_when_somebody_means_it(bundle: Bundle) -> None:
+    """A change of constants or formulas shows here: look at the slate, then write it down anew."""
+    engine = engine_of(bundle)
+    engine.live.observe([click(IDS[21], at=NOW, visitor=f"new-{n}") for n in range(50)])
+    engine.live.refresh(NOW)
+    found = shown(engine, site="guide", article=IDS[17], visitor="reader-2", n=6)
+    assert [id.key for id in found] == ["a/4", "a/15", "a/29", "a/27", "a/3", "a/21"]
+
+
 def test_what_is_unknown_is_said_and_the_slate_is_full_all_the_same(engine: Engine) -> None:
     slate = engine.recommend(
         Query("nowhere", NOW, ArticleId("daily", "unknown"), visitor="stranger", n=6)

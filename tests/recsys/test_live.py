@@ -280,3 +280,21 @@ def test_a_live_state_without_a_bundle_learns_all_the_same() -> None:
     live.refresh(NOW)
     assert live.view.board.rows.tolist() == [1, 0]
     assert (0, 1) in transitions(live)
+
+
+@pytest.mark.parametrize("row", [0, COUNT, COUNT + 1])
+def test_old_and_new_articles_are_related_to_each_other(live: Live, row: int) -> None:
+    live.add([article(9), article(10)])
+    live.add([article(12, body=ARTICLES[0].body + " and more besides")])
+    vectors = live.vectors(np.arange(COUNT + 3, dtype=np.int32))
+    likeness = (vectors @ vectors[row]).tolist()
+    ranked = sorted(range(COUNT + 3), key=lambda other: (-likeness[other], other))
+    alike = [other for other in ranked if other != row and likeness[other] > 1e-6]
+    # Of the bundle's articles only the nearest are kept, of those that came later all.
+    old = [other for other in alike if other < COUNT][: live.bundle.related.shape[1]]
+    wanted = [other for other in alike if other in old or other >= COUNT]
+    rows, cosines = live.related(live.view, row)
+    kept = cosines > 1e-6
+    assert len(set(rows.tolist())) == len(rows)
+    assert cosines == pytest.approx([likeness[other] for other in rows.tolist()], abs=1e-6)
+    assert cosines[kept] == pytest.approx([likeness[other] for other in wanted], abs=1e-6)
