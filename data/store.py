@@ -330,13 +330,14 @@ def _interactions(
     rows = {(article.site, article.key): row for row, article in enumerate(known)}
     visitors: dict[str, int] = {}
     sessions: dict[str, int] = {}
+    slates: dict[str, int] = {}
     parts: list[Interactions] = []
     strays = 0
-    names = "visitor", "session", "site", "key", "kind", "at", "dwell"
+    names = "visitor", "session", "site", "key", "kind", "at", "dwell", "slate"
     query = select(*(events.c[name] for name in names)).where(events.c.at < until)
     result = connection.execution_options(yield_per=50_000).execute(query.order_by(events.c.seq))
     for batch in result.partitions():
-        visitor, session, site, key, kind, at, dwell = zip(*batch, strict=True)
+        visitor, session, site, key, kind, at, dwell, slate = zip(*batch, strict=True)
         article = np.array([rows.get(id, -1) for id in zip(site, key, strict=True)], np.int32)
         found = article >= 0
         strays += int(np.count_nonzero(~found))
@@ -348,6 +349,7 @@ def _interactions(
             np.array(kind, np.int8),
             np.array(at, np.int64),
             np.array(dwell, np.float32),
+            _codes(slate, slates),
         )
         parts.append(Interactions(*(column[found][order] for column in columns)))
     return Vocabulary(visitors), Interactions.merged(parts), strays

@@ -137,7 +137,8 @@ def _grown(names: Vocabulary, values: Iterable[str]) -> Vocabulary:
 class Interactions:
     """E events in time order, ids as rows; ``visitor`` and ``session`` are -1 where unknown.
 
-    ``value`` is the dwell in seconds, 0 where unknown.
+    ``value`` is the dwell in seconds, 0 where unknown, and ``slate`` the code of the box's answer
+    in which the article stood, -1 outside of a box.
     """
 
     visitor: Int32
@@ -145,7 +146,8 @@ class Interactions:
     article: Int32
     kind: Int8
     at: Int64
-    value: Float32 = field(repr=False)
+    value: Float32
+    slate: Int32 = field(repr=False)
 
     def __post_init__(self) -> None:
         _same_length(**{name: getattr(self, name) for name in self.__slots__})
@@ -162,7 +164,7 @@ class Interactions:
     def merged(cls, parts: Sequence["Interactions"]) -> "Interactions":
         """Return the events of several tables in one time order; of equal times the earlier part
         comes first."""
-        dtypes = np.int32, np.int32, np.int32, np.int8, np.int64, np.float32
+        dtypes = np.int32, np.int32, np.int32, np.int8, np.int64, np.float32, np.int32
         columns = [
             np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
             for name, dtype in zip(cls.__slots__, dtypes, strict=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 NEVER = 2**62
 """An ``expires`` that never comes."""
@@ -91,6 +91,8 @@ class Event:
     slate: str = ""
     position: int = -1
     """Slot in the slate, counted from 0; -1 where unknown."""
+    propensity: float = 1.0
+    """Probability with which the box gave the article that slot; 1 where nothing was left to chance."""
     context: tuple[str, ...] = ()
     """Coarse circumstances as ``name:value``, such as ``device:phone`` or ``region:kansai``."""
 
@@ -108,6 +110,8 @@ class Query:
     n: int = 6
     context: tuple[str, ...] = ()
     """As in ``Event``: what readers in the same circumstances open now counts for more."""
+    seed: int = 0
+    """Decides what exploration draws, and makes the slate's id its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,36 @@ class Slate:
     policy_id: str
     notes: tuple[str, ...] = ()
     """What was unusual, for people: an unknown article, a relaxed quota, a missing bundle."""
+
+
+Window = Literal["fast", "slow", "rising"]
+"""Which clock ranks what trends: minutes, hours, or the ratio of the two."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrendQuery:
+    """What an editor or a page asks of the trends; empty texts leave everything in."""
+
+    now: int
+    site: str = ""
+    exclude_site: str = ""
+    section: str = ""
+    language: str = ""
+    window: Window = "fast"
+    n: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One article that trends."""
+
+    article: ArticleId
+    score: float
+    """By which it is ranked: a share of openings, or for ``rising`` a ratio of shares."""
+    voices: float
+    """Readers on the window's clock, decayed."""
+    rising: float
+    """Share of openings by the fast clock over that by the slow one, smoothed; 1 is steady."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def load_globo(directory: Path, until: int) -> Facts:
             kind=np.full(len(at), Kind.CLICK, np.int8),
             at=at,
             value=np.zeros(len(at), np.float32),
+            slate=np.full(len(at), -1, np.int32),
         ),
         contexts=contexts,
         context=context,

@@ -31,6 +31,7 @@ def table(opens: list[tuple[int, int, int]], *, by: str = "session") -> Interact
         kind=np.full(len(opens), Kind.CLICK, np.int8),
         at=NOW - 5 * DAY + np.array([t for *_, t in opens], np.int64),
         value=np.zeros(len(opens), np.float32),
+        slate=np.full(len(opens), -1, np.int32),
     )
 
 

@@ -80,6 +80,7 @@ def interactions() -> tuple[Vocabulary, Interactions]:
         kind=np.full(len(rows), Kind.CLICK, np.int8),
         at=at.astype(np.int64),
         value=np.zeros(len(rows), np.float32),
+        slate=np.full(len(rows), -1, np.int32),
     )
 
 

@@ -46,6 +46,7 @@ def click(id: ArticleId, at: int, visitor: str = "", session: str = "", **other:
 def table(events: list[Event]) -> tuple[Vocabulary, Interactions]:
     visitors = Vocabulary(dict.fromkeys(e.visitor for e in events if e.visitor))
     sessions = Vocabulary(dict.fromkeys(e.session for e in events if e.session))
+    slates = Vocabulary(dict.fromkeys(e.slate for e in events if e.slate))
     rows = {one.id: row for row, one in enumerate(ARTICLES)}
     return visitors, Interactions(
         visitor=visitors.rows(e.visitor for e in events),
@@ -54,6 +55,7 @@ def table(events: list[Event]) -> tuple[Vocabulary, Interactions]:
         kind=np.array([e.kind for e in events], np.int8),
         at=np.array([e.at for e in events], np.int64),
         value=np.zeros(len(events), np.float32),
+        slate=slates.rows(e.slate for e in events),
     )
 
 

@@ -45,6 +45,7 @@ def history(
             kind=np.array(kinds or [Kind.CLICK] * len(events), np.int8),
             at=at,
             value=np.zeros(len(events), np.float32),
+            slate=np.full(len(events), -1, np.int32),
         ),
         contexts=list(dict.fromkeys(contexts or [()])),
         context=np.array([list(dict.fromkeys(contexts)).index(c) for c in contexts], np.int32)

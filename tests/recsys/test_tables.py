@@ -23,6 +23,7 @@ def events(
         kind=np.full(count, kind, np.int8),
         at=np.array(at, np.int64),
         value=np.zeros(count, np.float32),
+        slate=np.full(count, -1, np.int32),
     )
 
 

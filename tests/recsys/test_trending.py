@@ -71,6 +71,7 @@ def opens(rows: list[tuple[int, int, int]]) -> Interactions:
         kind=np.full(len(rows), Kind.CLICK, np.int8),
         at=NOW - len(rows) + np.arange(len(rows), dtype=np.int64),
         value=np.zeros(len(rows), np.float32),
+        slate=np.full(len(rows), -1, np.int32),
     )
 
 

@@ -31,6 +31,7 @@ def test_confidence_is_the_weight_of_the_kind_by_dwell_and_age(rows: list) -> No
         kind=np.array([kind for kind, *_ in rows], np.int8),
         at=np.array([NOW - age for _, age, _ in rows], np.int64),
         value=np.array([dwell for *_, dwell in rows], np.float32),
+        slate=np.full(count, -1, np.int32),
     )
     weights = Weights(impression=0.1)
     wanted = []

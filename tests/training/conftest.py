@@ -46,6 +46,7 @@ def events(*rows: tuple[int, int, Kind, int]) -> Interactions:
         kind=table[:, 2].astype(np.int8),
         at=table[:, 3],
         value=np.zeros(len(table), np.float32),
+        slate=np.full(len(table), -1, np.int32),
     )
 
 

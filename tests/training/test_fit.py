@@ -30,6 +30,7 @@ def events(*rows: tuple[int, int, Kind, int]) -> Interactions:
         kind.astype(np.int8),
         at,
         np.zeros(len(table), np.float32),
+        np.full(len(table), -1, np.int32),
     )
 
 
