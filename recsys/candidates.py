@@ -7,9 +7,10 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.live import Live, View
-from recsys.policy import HalfLives
+from recsys.policy import HalfLives, TrendRules
 from recsys.tables import TONES
 from recsys.top import top
+from recsys.trending import STEADY
 from recsys.types import Tone
 
 
@@ -57,6 +58,7 @@ class Situation:
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
     keep_tone: bool
     half_lives: HalfLives
+    trends: TrendRules
     context: tuple[str, ...]
 
     def freshness(self, rows: Int32, half_life: float) -> Float64:
@@ -68,9 +70,7 @@ class Situation:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
         catalogue = self.view.catalogue
         return self._in_tone(rows) & (
-            (catalogue.published[rows] <= self.now)
-            & (catalogue.expires[rows] > self.now)
-            & ~self.view.withdrawn[rows]
+            self.view.shown(rows, self.now)
             & self.language[catalogue.language[rows]]
             & ~np.isin(catalogue.story[rows], catalogue.story[self.opened])
         )
@@ -96,8 +96,6 @@ PRIOR_SLOW = 20.0
 """Transitions of these weeks that weigh as much as what everybody opens now."""
 MOMENTUM = np.float32(0.4)
 """Exponent of the ratio between an article's share now and half an hour ago."""
-STEADY = np.float32(1e-4)
-"""Share of openings below which a ratio of shares is noise."""
 SHARPNESS = 10.0
 """Turns cosines and tastes into odds: a difference of 0.1 is a factor e."""
 
@@ -149,7 +147,15 @@ def related(live: Live, situation: Situation, k: int) -> Candidates:
 def trending(live: Live, situation: Situation, k: int) -> Candidates:
     """Rank by what readers of the network open now, each site against its own baseline."""
     board = situation.view.board
-    return _ranked("trending", board.rows, board.scores, situation, k)
+    trend = trends(situation.view, board.rows, situation.now, situation.trends)
+    return _ranked("trending", board.rows[trend], board.scores[trend], situation, k)
+
+
+def trends(view: View, rows: Int32, now: int, rules: TrendRules) -> Bool:
+    """Return bool[k]: which rows may be called a trend at ``now`` (UTC seconds)."""
+    age = now - view.catalogue.published[rows]
+    young = age <= rules.max_age if rules.max_age else np.ones(len(rows), np.bool_)
+    return view.board.loud(rows, rules.floor) & (age >= rules.min_age) & young
 
 
 def personal(live: Live, situation: Situation, k: int) -> Candidates:

@@ -8,12 +8,14 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Int32
 from recsys.bundle import Bundle
-from recsys.candidates import SOURCES, Candidates, Situation, Source, latest
+from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, trends
 from recsys.errors import UnknownArticle
+from recsys.exploration import explore
 from recsys.live import Live, View
-from recsys.mixer import Fused, Pick, fuse, pick
+from recsys.mixer import Fused, Pick, Quotas, fuse, pick
 from recsys.policy import Policy
-from recsys.types import ArticleId, Card, Item, Query, Slate
+from recsys.trending import chart
+from recsys.types import ArticleId, Card, Item, Query, Slate, Trend, TrendQuery
 
 REASONS = {
     "related": "On a related subject",
@@ -21,6 +23,7 @@ REASONS = {
     "trending": "Many readers open it now",
     "personal": "Close to what you have read",
     "latest": "Among the newest",
+    "exploration": "New, and not often shown yet",
 }
 """What a card says of the source that speaks most for it."""
 
@@ -64,13 +67,39 @@ class Engine:
             f"quota {name} gave way: too few articles within it" for name in picked.relaxed
         )
         names = [proposal.source for proposal in proposals] + ["latest"]
-        items = tuple(_item(view, fused, place, names) for place in picked.places)
+        items = self._items(situation, fused, picked, names, query.seed)
         return Slate(
             id=self._slate_id(query, items),
             items=items,
             bundle_id=self.bundle.id,
             policy_id=self.policy.id,
             notes=tuple(notes),
+        )
+
+    def trending(self, query: TrendQuery) -> tuple[Trend, ...]:
+        """Return the best ``query.n`` articles that trend, best first.
+
+        Only what may be shown now is ranked, under the policy's rules for trends. An unknown site,
+        section or language has no trends.
+        """
+        view = self.live.view
+        catalogue = view.catalogue
+        rows = np.flatnonzero(view.board.share > 0).astype(np.int32)
+        rows = rows[view.shown(rows, query.now)]
+        rows = rows[trends(view, rows, query.now, self.policy.trends)]
+        for column, names, wanted in (
+            (catalogue.site, catalogue.sites, query.site),
+            (catalogue.section, catalogue.sections, query.section),
+            (catalogue.language, catalogue.languages, query.language),
+        ):
+            if wanted:
+                rows = rows[column[rows] == (names.row(wanted) if wanted in names else -2)]
+        if query.exclude_site:
+            rows = rows[catalogue.site[rows] != catalogue.sites.row(query.exclude_site)]
+        ranked = chart(view.board, rows, query.window, query.n)
+        return tuple(
+            Trend(catalogue.id(row), *numbers)
+            for row, *numbers in zip(*(column.tolist() for column in ranked), strict=True)
         )
 
     def card(self, article: ArticleId) -> Card:
@@ -118,11 +147,12 @@ class Engine:
             language=self._languages(view),
             keep_tone=self.policy.keep_tone,
             half_lives=self.policy.half_lives,
+            trends=self.policy.trends,
             context=query.context,
         )
 
     def _taste(self, visitor: str, opened: Int32) -> Float32 | None:
-        row = self.bundle.visitors.row(visitor) if visitor else -1
+        row = self.live.bundled_reader(visitor)
         if row >= 0 and len(opened) <= len(self.bundle.reads.of(row)):
             taste: Float32 = self.bundle.factors.visitors[row]
             return taste
@@ -155,6 +185,38 @@ class Engine:
         )
         return fused, picked
 
+    def _items(
+        self,
+        situation: Situation,
+        fused: Fused,
+        picked: Pick,
+        names: Sequence[str],
+        seed: int,
+    ) -> tuple[Item, ...]:
+        """Return the cards of a slate, after some of its slots had their turn at chance."""
+        view, catalogue = situation.view, situation.view.catalogue
+        places = list(picked.places)
+        explored = explore(
+            fused.rows[places],
+            view.trials,
+            situation.eligible(view.trials.rows),
+            site=catalogue.site,
+            story=catalogue.story,
+            quotas=Quotas.of(self.policy, situation.site, len(places)),
+            share=self.policy.exploration,
+            seed=seed,
+        )
+        items = []
+        for slot, row in enumerate(explored.rows.tolist()):
+            place = places[slot]
+            source = names[int(np.argmax(fused.parts[:, place]))]
+            score = float(fused.scores[place])
+            if slot in explored.tried:
+                source, score = "exploration", 0.0
+            id = catalogue.id(row)
+            items.append(Item(id, score, source, REASONS[source], explored.propensity[slot]))
+        return tuple(items)
+
     def _slate_id(self, query: Query, items: Sequence[Item]) -> str:
         """Return the same id for the same answer to the same query: replays must compare equal."""
         shown = "\n".join([repr(query), self.bundle.id, self.policy.id, *(str(i) for i in items)])
@@ -163,13 +225,3 @@ class Engine:
 
 RECENT = 100
 """Latest articles of a reader from whom a taste is folded in."""
-
-
-def _item(view: View, fused: Fused, place: int, names: Sequence[str]) -> Item:
-    source = names[int(np.argmax(fused.parts[:, place]))]
-    return Item(
-        article=view.catalogue.id(int(fused.rows[place])),
-        score=float(fused.scores[place]),
-        source=source,
-        reason=REASONS[source],
-    )

@@ -19,6 +19,7 @@ from recsys.stories import Signatures
 from recsys.tables import Catalogue
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
+from recsys.trials import Trials, click_rate, trials
 from recsys.types import Article, ArticleId, Card, Event, Kind
 from recsys.visits import GAP
 
@@ -37,6 +38,10 @@ class LiveSettings:
     """Readers whose recent articles are kept; the least recent goes first."""
     remembered: int = 200
     """Articles kept for each of them."""
+    trial_age: int = 2 * 86_400
+    """Seconds after publication in which an article may be on trial."""
+    trial_shown: float = 200.0
+    """Decayed impressions from which on its click rate is known well enough."""
 
 
 FORGETTING = 300
@@ -73,6 +78,18 @@ class View:
     """What the personal source compares with a reader."""
     pool_factors: Float32
     """f32[P, f]"""
+    trials: Trials
+    """What exploration may show."""
+
+    def shown(self, rows: Int32, now: int) -> Bool:
+        """Return bool[k]: which rows are up at ``now``: published, not expired, not withdrawn."""
+        catalogue = self.catalogue
+        up: Bool = (
+            (catalogue.published[rows] <= now)
+            & (catalogue.expires[rows] > now)
+            & ~self.withdrawn[rows]
+        )
+        return up
 
 
 class Live:
@@ -93,6 +110,7 @@ class Live:
         self._bundled_url = lru_cache(CACHED)(bundle.find_url)
         self._forgot = 0
         self._readers = Readers(self.settings.readers)
+        self._forgotten: set[int] = set()
         none = np.empty(0, np.int32)
         width = bundle.factors.articles.shape[1]
         self.view = View(
@@ -108,6 +126,7 @@ class Live:
             newest=none,
             pool=none,
             pool_factors=np.empty((0, width), np.float32),
+            trials=Trials.none(),
         )
 
     def add(self, articles: Sequence[Article]) -> None:
@@ -133,20 +152,33 @@ class Live:
         self.view = dataclasses.replace(self.view, withdrawn=withdrawn)
 
     def observe(self, events: Iterable[Event]) -> None:
-        """Count what readers opened; impressions and unknown articles are skipped.
+        """Count what readers opened and what boxes showed; unknown articles are skipped.
 
         A reader is the visitor or, without consent, the session; opening an article again, or
         reading it after the click, is the same voice and the same step of the visit.
         """
         for event in events:
             row = self.view.catalogue.ids.row(str(event.article))
-            if row < 0 or event.kind == Kind.IMPRESSION:
+            if row < 0:
                 continue
             name = event.visitor or event.session
-            if name:
+            if event.kind == Kind.IMPRESSION:
+                self.trends.shown.add_one(row, event.at)
+            elif name:
                 self._open(name, row, event)
             else:
-                self.trends.add_one(row, event.at, LANDING)
+                self._count(row, event, LANDING)
+
+    def forget(self, visitors: Iterable[str]) -> None:
+        """Drop readers: what they opened lately, and what the bundle knows of them.
+
+        Sums over many readers stay: nobody can be told from them.
+        """
+        for visitor in visitors:
+            self._readers.forget(visitor)
+            row = self.bundle.visitors.row(visitor)
+            if row >= 0:
+                self._forgotten.add(row)
 
     def _open(self, name: str, row: int, event: Event) -> None:
         reader = self._readers[name].at_event(event)
@@ -156,8 +188,14 @@ class Live:
             for segment in reader.context:
                 self.segments.add(segment, row, event.at)
         if row not in reader.opened and row not in self._bundled(name):
-            self.trends.add_one(row, event.at, 1.0 if reader.visit else LANDING)
+            self._count(row, event, 1.0 if reader.visit else LANDING)
         self._readers[name] = reader.after(row, event, self.settings.remembered)
+
+    def _count(self, row: int, event: Event, weight: float) -> None:
+        if event.slate:
+            self.trends.clicked.add_one(row, event.at)
+        else:
+            self.trends.voices.add_one(row, event.at, weight)
 
     def opened(self, name: str) -> Int32:
         """Return the rows that a visitor (or session) has opened, int32[m], oldest first."""
@@ -170,8 +208,13 @@ class Live:
         reader = self._readers[name]
         return reader.visit if now - reader.at <= GAP else ()
 
+    def bundled_reader(self, name: str) -> int:
+        """Return the row of a visitor in the bundle, -1 where unknown or to be forgotten."""
+        row = self.bundle.visitors.row(name) if name else -1
+        return -1 if row in self._forgotten else row
+
     def _bundled(self, name: str) -> Int32:
-        return self.bundle.reads.of(self.bundle.visitors.row(name))
+        return self.bundle.reads.of(self.bundled_reader(name))
 
     def refresh(self, now: int) -> None:
         """Rank what trends at ``now``; meant for every second or two, not for each event."""
@@ -180,7 +223,7 @@ class Live:
             self._forgot = now
         view, settings = self.view, self.settings
         catalogue = view.catalogue
-        there = (catalogue.published <= now) & (catalogue.expires > now) & ~view.withdrawn
+        there = view.shown(np.arange(len(catalogue), dtype=np.int32), now)
         board = trending.board(
             self.trends.counts(now) * there,
             catalogue.site,
@@ -193,7 +236,28 @@ class Live:
         pool = np.fromiter(dict.fromkeys([*board.rows.tolist(), *newest.tolist()]), np.int32)
         pool = pool[: settings.pool]
         self.view = dataclasses.replace(
-            view, board=board, newest=newest, pool=pool, pool_factors=self.factors(pool)
+            view,
+            board=board,
+            newest=newest,
+            pool=pool,
+            pool_factors=self.factors(pool),
+            trials=self._trials(newest, now),
+        )
+
+    def _trials(self, newest: Int32, now: int) -> Trials:
+        """Put on trial what came lately and was shown little; sponsored articles never are."""
+        catalogue = self.view.catalogue
+        clicked, shown = (part.counts(now)[-1] for part in (self.trends.clicked, self.trends.shown))
+        young = catalogue.published[newest] > now - self.settings.trial_age
+        little = shown[newest] < self.settings.trial_shown
+        rows = newest[young & little & ~catalogue.sponsored[newest]]
+        return trials(
+            rows,
+            catalogue.published[rows],
+            clicked[rows],
+            shown[rows],
+            rate=click_rate(float(clicked.sum()), float(shown.sum())),
+            seed=now,
         )
 
     def vectors(self, rows: Int32) -> Float32:

@@ -41,6 +41,30 @@ def fuse(proposals: Sequence[Candidates], weights: Sequence[float]) -> Fused:
 
 
 @dataclass(frozen=True, slots=True)
+class Quotas:
+    """How many cards of a slate sites may have."""
+
+    per_site: int
+    """At most from any one site."""
+    from_home: int
+    """At most from the page's own site."""
+    home: int
+    """Code of the page's site, -1 where there is none."""
+
+    @classmethod
+    def of(cls, policy: Policy, home: int, n: int) -> "Quotas":
+        """Return the quotas of a slate of ``n`` cards; shares round up to whole cards."""
+        from_home = n - math.ceil(policy.other_sites_min * n) if home >= 0 else n
+        return cls(max(1, math.ceil(policy.max_per_site * n)), from_home, home)
+
+    def room(self, site: Int16, taken: Int16) -> Bool:
+        """Return bool[m]: which of ``site`` int16[m] have room beside the sites ``taken``."""
+        counts = np.bincount(taken, minlength=int(site.max(initial=0)) + 1)[site]
+        room: Bool = (counts < self.per_site) & ((site != self.home) | (counts < self.from_home))
+        return room
+
+
+@dataclass(frozen=True, slots=True)
 class Pick:
     """The places of the candidates picked, in the order of slots, and which quotas gave way."""
 
@@ -67,17 +91,16 @@ def pick(
     once; that never relaxes. Where the quotas leave a slot empty, ``max_per_site`` gives way first
     and then ``other_sites_min``.
     """
-    per_site = max(1, math.ceil(policy.max_per_site * n))
-    from_home = n - math.ceil(policy.other_sites_min * n) if home >= 0 else n
+    quotas = Quotas.of(policy, home, n)
     likeness = np.zeros(len(scores), np.float32)
     open_: Bool = np.ones(len(scores), np.bool_)
     taken = np.zeros(int(site.max(initial=0)) + 1, np.int64)
     places: list[int] = []
     relaxed: list[str] = []
     while len(places) < n and open_.any():
-        room = taken[site] < per_site if "max_per_site" not in relaxed else open_
+        room = taken[site] < quotas.per_site if "max_per_site" not in relaxed else open_
         if "other_sites_min" not in relaxed and home >= 0:
-            room = room & ((site != home) | (taken[home : home + 1].sum() < from_home))
+            room = room & ((site != home) | (taken[home : home + 1].sum() < quotas.from_home))
         allowed = np.flatnonzero(open_ & room)
         if not len(allowed):
             relaxed.append("max_per_site" if "max_per_site" not in relaxed else "other_sites_min")

@@ -45,6 +45,22 @@ class HalfLives:
 
 
 @dataclass(frozen=True, slots=True)
+class TrendRules:
+    """What may be called a trend, in the box and in the list of trends."""
+
+    floor: float = 1.0
+    """Readers of the last hours below which nothing is a trend; who lands on a page counts 0.25."""
+    min_age: int = 0
+    """Seconds after publication before which an article does not trend."""
+    max_age: int = 0
+    """Seconds after publication from which on it does not; 0 for never."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            within(name, getattr(self, name), 0.0, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Quotas relax in the order max_per_site, other_sites_min when a slate would stay short.
 
@@ -60,6 +76,9 @@ class Policy:
     half_lives: HalfLives = field(default_factory=HalfLives)
     diversity: float = 0.3
     """How much likeness to what is already in the slate takes from an article's score; 0 to 1."""
+    exploration: float = 0.05
+    """Share of a slate's cards given to new, seldom shown articles to learn of them; 0 for none."""
+    trends: TrendRules = field(default_factory=TrendRules)
     keep_tone: bool = True
     """Show nothing light or sponsored under a grave article, nothing grave under a light one."""
     languages: tuple[str, ...] = ()
@@ -68,6 +87,7 @@ class Policy:
     def __post_init__(self) -> None:
         for name in ("other_sites_min", "max_per_site", "diversity"):
             within(name, getattr(self, name), 0.0, 1.0)
+        within("exploration", self.exploration, 0.0, 0.5)
 
     @property
     def id(self) -> str:

@@ -59,3 +59,7 @@ class Readers:
         self._known.move_to_end(name)
         if len(self._known) > self._most:
             self._known.popitem(last=False)
+
+    def forget(self, name: str) -> None:
+        """Drop a reader, if known."""
+        self._known.pop(name, None)

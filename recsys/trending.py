@@ -1,19 +1,19 @@
 """Counts readers on several clocks, and says what is opened now and what trends on each site."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from recsys.arrays import Float32, Float64, Int16, Int32, Int64
+from recsys.arrays import Bool, Float32, Float64, Int16, Int32, Int64
+from recsys.decay import Decayed
 from recsys.tables import Interactions
 from recsys.top import top
+from recsys.types import Kind, Window
 from recsys.visits import openings
 
-LARGEST_EXPONENT = 300.0
-"""A landmark moves before ``exp`` of a forward-decayed weight could overflow a float64."""
 HALF_LIVES = (300.0, 1800.0, 6 * 3600.0, 7 * 86_400.0)
 """Seconds: minutes tell what breaks, the week tells what a quiet site reads."""
 LANDING = 0.25
@@ -21,46 +21,27 @@ LANDING = 0.25
 
 
 class Trends:
-    """Forward-decayed readers per article (Cormode, Shkapenyuk, Srivastava and Xu, 2009).
+    """What is known of A articles' readers on H clocks: three counts that fade alike.
 
-    On each of H clocks an event at ``t`` adds ``exp(λ(t − L))`` with ``λ = ln 2 / half_life`` and a
-    landmark L, so that increments commute and merge, and nothing needs a sweep; a count at ``now``
-    is the sum times ``exp(−λ(now − L))``. Which events count as a reader's voice is the caller's to
-    decide.
+    ``voices`` are readers who came by themselves, ``clicked`` those who followed a card in a box,
+    and ``shown`` the impressions that box clicks must be seen against. Each reader has one voice
+    for an article; who that is, is the caller's to decide.
     """
 
     def __init__(self, size: int, landmark: int, half_lives: Sequence[float] = HALF_LIVES) -> None:
         self.half_lives = tuple(half_lives)
-        self._rate = math.log(2.0) / np.array(self.half_lives)
-        self._landmark = np.full(len(self.half_lives), float(landmark))
-        self._mass = np.zeros((len(self.half_lives), size), np.float64)
+        self.voices = Decayed(size, landmark, half_lives)
+        self.clicked = Decayed(size, landmark, half_lives)
+        self.shown = Decayed(size, landmark, half_lives)
 
     def grow(self, size: int) -> None:
         """Make room for rows up to ``size``; new ones count 0."""
-        missing = size - self._mass.shape[1]
-        if missing > 0:
-            self._mass = np.pad(self._mass, ((0, 0), (0, missing)))
-
-    def add(self, rows: Int32, at: Int64, weight: Float64 | float = 1.0) -> None:
-        """Count events on article ``rows`` int[m] at ``at`` int64[m] (UTC seconds), any order."""
-        if len(rows) == 0:
-            return
-        self._move(float(at.max()))
-        for clock, rate in enumerate(self._rate):
-            exponent = rate * (at - self._landmark[clock])
-            np.add.at(self._mass[clock], rows, weight * np.exp(exponent))
-
-    def add_one(self, row: int, at: int, weight: float = 1.0) -> None:
-        """Count one event; the same as ``add`` without the cost of arrays."""
-        self._move(float(at))
-        self._mass[:, row] += weight * np.exp(self._rate * (at - self._landmark))
+        for name in PARTS:
+            getattr(self, name).grow(size)
 
     def counts(self, now: int) -> Float64:
-        """Return f64[H, A]: the decayed count of every article at ``now``, fastest clock first."""
-        # Where ``now`` lies long before the landmark, the factor alone would overflow.
-        exponent = np.minimum(-self._rate * (now - self._landmark), LARGEST_EXPONENT)
-        decayed: Float64 = self._mass * np.exp(exponent)[:, None]
-        return decayed
+        """Return f64[H, A]: the demand for every article at ``now``, fastest clock first."""
+        return demand(self.voices.counts(now), self.clicked.counts(now), self.shown.counts(now))
 
     def copy(self) -> "Trends":
         """Return an independent copy, to be advanced by live events."""
@@ -68,34 +49,60 @@ class Trends:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the state as arrays, for a bundle."""
-        return {"mass": self._mass.copy(), "clock": np.array([self.half_lives, self._landmark])}
+        return {
+            f"{part}.{name}": array
+            for part in PARTS
+            for name, array in getattr(self, part).arrays().items()
+        }
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Trends":
         """Restore what ``arrays`` returned; the arrays are copied, for counts move on."""
-        half_lives, landmark = arrays["clock"]
-        trends = cls(0, 0, half_lives.tolist())
-        trends._landmark = np.array(landmark)
-        trends._mass = np.array(arrays["mass"], np.float64)
+        trends = cls(0, 0, arrays["voices.clock"][0].tolist())
+        for part in PARTS:
+            own = {name: arrays[f"{part}.{name}"] for name in ("mass", "clock")}
+            setattr(trends, part, Decayed.of_arrays(own))
         return trends
 
-    def _move(self, latest: float) -> None:
-        late = self._rate * (latest - self._landmark) > LARGEST_EXPONENT
-        if late.any():
-            shift = -self._rate[late] * (latest - self._landmark[late])
-            self._mass[late] *= np.exp(shift)[:, None]
-            self._landmark[late] = latest
+
+PARTS = ("voices", "clicked", "shown")
+
+EXPOSURE_PRIOR = 50.0
+"""Impressions that an article is taken to have had before any was counted."""
+
+
+def demand(
+    voices: Float64, clicked: Float64, shown: Float64, prior: float = EXPOSURE_PRIOR
+) -> Float64:
+    """Return f64[H, A]: voices, and clicks in boxes as if every article had been shown as often.
+
+    A card that is shown more is clicked more, and would be shown more for that. So a click weighs
+    ``1 / (impressions + prior)``, on each clock scaled so that clicks keep their sum; where no
+    impression is known each weighs 1. Inverse propensity weighting, smoothed (Schnabel et al.,
+    2016).
+    """
+    even = clicked / (shown + prior)
+    total, weighted = clicked.sum(axis=1), even.sum(axis=1)
+    scale = np.divide(total, weighted, out=np.zeros_like(total), where=weighted > 0)
+    result: Float64 = voices + even * scale[:, None]
+    return result
 
 
 def fit(
     events: Interactions, size: int, now: int, half_lives: Sequence[float] = HALF_LIVES
 ) -> Trends:
-    """Count the voices of ``events`` on ``size`` articles, for the state at ``now``."""
+    """Count the voices and impressions of ``events`` on ``size`` articles, as of ``now``."""
     opens, _, place = openings(events)
     first = first_voices(opens)
+    opens, place = opens[first], place[first]
+    boxed = opens.slate >= 0
     trends = Trends(size, now, half_lives)
-    weight = np.where(place[first] == 0, LANDING, 1.0)
-    trends.add(opens.article[first], opens.at[first], weight)
+    own = np.flatnonzero(~boxed)
+    weight = np.where(place[own] == 0, LANDING, 1.0)
+    trends.voices.add(opens.article[own], opens.at[own], weight)
+    trends.clicked.add(opens.article[boxed], opens.at[boxed])
+    seen = events[events.kind == Kind.IMPRESSION]
+    trends.shown.add(seen.article, seen.at)
     return trends
 
 
@@ -148,6 +155,12 @@ class TrendBoard:
     """f32[A]: the same by the second clock, which lags behind."""
     usual: Float32
     """f32[A]: the same by the slowest clock."""
+    hours: Float32
+    """f32[A]: the same by the slow clock, the last but one."""
+    fast: Float32
+    """f32[A]: readers on the fastest clock."""
+    slow: Float32
+    """f32[A]: readers on the slow clock."""
     rows: Int32
     """int32[k]: what trends"""
     scores: Float32
@@ -157,17 +170,30 @@ class TrendBoard:
     def empty(cls) -> "TrendBoard":
         """Return a board of nothing."""
         none = np.empty(0, np.float32)
-        return cls(0, none, none, none, np.empty(0, np.int32), none)
+        return cls(0, none, none, none, none, none, none, np.empty(0, np.int32), none)
 
     def grown(self, size: int) -> "TrendBoard":
         """Return the board with room for articles up to ``size``, which nobody has opened yet."""
         fresh = np.zeros(size - len(self.share), np.float32)
-        return dataclasses.replace(
-            self,
-            share=np.concatenate([self.share, fresh]),
-            earlier=np.concatenate([self.earlier, fresh]),
-            usual=np.concatenate([self.usual, fresh]),
-        )
+        grown: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), fresh]) for name in ARTICLE_COLUMNS
+        }
+        return dataclasses.replace(self, **grown)
+
+    def rising(self, rows: Int32) -> Float32:
+        """Return f32[k]: the share now over that of the last hours, smoothed; 1 is steady."""
+        ratio: Float32 = (self.share[rows] + STEADY) / (self.hours[rows] + STEADY)
+        return ratio
+
+    def loud(self, rows: Int32, floor: float) -> Bool:
+        """Return bool[k]: which articles were heard of by ``floor`` readers in the last hours."""
+        loud: Bool = self.slow[rows] >= floor
+        return loud
+
+
+ARTICLE_COLUMNS = ("share", "earlier", "usual", "hours", "fast", "slow")
+STEADY = np.float32(1e-4)
+"""Share of openings below which a ratio of shares is noise."""
 
 
 def board(
@@ -190,11 +216,35 @@ def board(
     order = np.lexsort((rows, -scores))
     rows, scores = rows[order], scores[order]
     scores = scores / (scores.sum() or 1.0)
+    slow = max(len(share) - 2, 0)
     return TrendBoard(
         as_of=as_of,
         share=now.astype(np.float32),
         earlier=share[min(1, len(share) - 1)].astype(np.float32),
         usual=share[-1].astype(np.float32),
+        hours=share[slow].astype(np.float32),
+        fast=counts[0].astype(np.float32),
+        slow=counts[slow].astype(np.float32),
         rows=rows.astype(np.int32),
         scores=scores.astype(np.float32),
     )
+
+
+def chart(
+    board: TrendBoard, rows: Int32, window: Window, n: int
+) -> tuple[Int32, Float32, Float32, Float32]:
+    """Rank ``rows`` int32[m] by a window, the best ``n``; ties by row.
+
+    Returns rows int32[≤n], their scores, their readers on the window's clock, and how they rise,
+    each f32[≤n]. A row that nobody has opened is not ranked.
+    """
+    rows = rows[board.share[rows] > 0]
+    rising = board.rising(rows)
+    by_window = {
+        "fast": (board.share[rows], board.fast[rows]),
+        "slow": (board.hours[rows], board.slow[rows]),
+        "rising": (rising, board.fast[rows]),
+    }
+    scores, voices = by_window[window]
+    best = top(scores, n)
+    return rows[best], scores[best], voices[best], rising[best]

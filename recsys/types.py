@@ -92,7 +92,7 @@ class Event:
     position: int = -1
     """Slot in the slate, counted from 0; -1 where unknown."""
     propensity: float = 1.0
-    """Probability with which the box gave the article that slot; 1 where nothing was left to chance."""
+    """Probability with which the box gave it that slot; 1 where nothing was left to chance."""
     context: tuple[str, ...] = ()
     """Coarse circumstances as ``name:value``, such as ``device:phone`` or ``region:kansai``."""
 

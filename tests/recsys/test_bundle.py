@@ -49,7 +49,7 @@ def make(flat_limit: int = 50_000, created: int = 1_507_690_800) -> Bundle:
     marks = signatures(texts)
     reads = sparse.csr_matrix(np.eye(3, len(ARTICLES), dtype=np.float32))
     trends = Trends(len(ARTICLES), created)
-    trends.add(np.array([1, 5], np.int32), np.array([created - 60, created], np.int64))
+    trends.voices.add(np.array([1, 5], np.int32), np.array([created - 60, created], np.int64))
     return dataclasses.replace(
         Bundle.empty(),
         manifest=Manifest(created=created, data_until=created, metrics={"events": 3.0}),

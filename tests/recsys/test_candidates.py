@@ -13,13 +13,14 @@ from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, latest
 from recsys.coread import CoRead
 from recsys.live import Live
-from recsys.policy import HalfLives
+from recsys.policy import HalfLives, TrendRules
 from recsys.tables import Catalogue
 from recsys.trending import TrendBoard
 from recsys.types import Article, Tone
 
 NOW = 1_760_000_000
 DAY = 86_400
+HOUR = 3600
 COUNT = 8
 LANGUAGES = ("en", "ja")
 shares = st.lists(st.integers(0, 50), min_size=COUNT, max_size=COUNT)
@@ -50,7 +51,8 @@ def board(now: list[int], earlier: list[int], usual: list[int]) -> TrendBoard:
     columns = [np.array(c, np.float32) / (sum(c) or 1) for c in (now, earlier, usual)]
     rows = np.flatnonzero(columns[0])
     rows = rows[np.lexsort((rows, -columns[0][rows]))].astype(np.int32)
-    return TrendBoard(NOW, *columns, rows=rows, scores=columns[0][rows])
+    readers = [np.array(c, np.float32) for c in (now, earlier)]
+    return TrendBoard(NOW, *columns, columns[1], *readers, rows=rows, scores=columns[0][rows])
 
 
 @st.composite
@@ -100,6 +102,11 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
         language=language,
         keep_tone=draw(st.booleans()),
         half_lives=HalfLives(related=draw(st.sampled_from([0.0, 2.0 * DAY])), personal=1.0 * DAY),
+        trends=TrendRules(
+            floor=draw(st.sampled_from([0.0, 2.0])),
+            min_age=draw(st.sampled_from([0, HOUR])),
+            max_age=draw(st.sampled_from([0, DAY])),
+        ),
         context=(),
     )
     return live, situation
@@ -217,10 +224,15 @@ def _rise(board: TrendBoard, row: int) -> float:
 
 @settings(max_examples=60, deadline=None)
 @given(situations())
-def test_trending_is_the_board(drawn: tuple[Live, Situation]) -> None:
+def test_trending_is_what_the_rules_leave_of_the_board(drawn: tuple[Live, Situation]) -> None:
     live, situation = drawn
-    board = situation.view.board
-    wanted = dict(zip(board.rows.tolist(), board.scores.tolist(), strict=True))
+    board, rules = situation.view.board, situation.trends
+    wanted = {}
+    for row, score in zip(board.rows.tolist(), board.scores.tolist(), strict=True):
+        age = NOW - situation.view.catalogue.published[row]
+        old = rules.max_age and age > rules.max_age
+        if board.slow[row] >= rules.floor and age >= rules.min_age and not old:
+            wanted[row] = score
     assert proposed(SOURCES["trending"](live, situation, COUNT)) == shown(situation, wanted)
 
 
@@ -271,7 +283,7 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
     withdrawn = np.array([row in gone for row in range(len(scores))])
     share = np.array(scores, np.float32) / (sum(scores) or 1)
     rows = np.arange(len(scores), dtype=np.int32)
-    everything = TrendBoard(NOW, share, share, share, rows=rows, scores=share)
+    everything = TrendBoard(NOW, *[share] * 6, rows=rows, scores=share)
     live.view = dataclasses.replace(live.view, withdrawn=withdrawn, board=everything)
     situation = Situation(
         view=live.view,
@@ -284,6 +296,7 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
         language=np.ones(2, np.bool_),
         keep_tone=True,
         half_lives=HalfLives(),
+        trends=TrendRules(floor=0.0),
         context=(),
     )
     wanted = [row for row in range(len(scores)) if scores[row] and row not in gone]

@@ -8,7 +8,7 @@ import pytest
 
 from recsys.config import load_toml, parse
 from recsys.errors import ConfigError
-from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
 from training.recipe import Recipe
 
 
@@ -57,6 +57,8 @@ def test_every_setting_moves_the_policys_id() -> None:
         Policy(max_per_site=0.1),
         Policy(diversity=0.1),
         Policy(keep_tone=False),
+        Policy(exploration=0.1),
+        Policy(trends=TrendRules(floor=9.0)),
         Policy(languages=("ja",)),
         Policy(weights=SourceWeights(related=9.0)),
         Policy(half_lives=HalfLives(related=9.0)),

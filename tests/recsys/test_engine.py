@@ -16,9 +16,9 @@ from recsys.engine import Engine
 from recsys.errors import UnknownArticle
 from recsys.ids import Vocabulary
 from recsys.live import Live, LiveSettings
-from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
 from recsys.tables import Interactions
-from recsys.types import Article, ArticleId, Event, Kind, Query, Tone
+from recsys.types import Article, ArticleId, Event, Kind, Query, Tone, Trend, TrendQuery
 from training.fit import fit
 from training.recipe import Recipe
 
@@ -368,3 +368,94 @@ def alone(source: str) -> Policy:
 
 def click(id: ArticleId, at: int, **values: str) -> Event:
     return Event(f"{id}-{at}-{values}", Kind.CLICK, id, at, **values)
+
+
+def trending(engine: Engine, **query: object) -> list[ArticleId]:
+    return [trend.article for trend in engine.trending(TrendQuery(**{"now": NOW, **query}))]
+
+
+def loudest(engine: Engine) -> tuple[Trend, ...]:
+    """All trends by the slow clock, however quiet."""
+    policy = Policy(trends=TrendRules(floor=0.0))
+    return dataclasses.replace(engine, policy=policy).trending(TrendQuery(NOW, window="slow", n=99))
+
+
+@pytest.fixture
+def busy(bundle: Bundle) -> Engine:
+    """An engine on which 9, 6 and 3 readers of this minute have opened articles 21, 22 and 23."""
+    made = engine_of(bundle)
+    for number, readers in ((21, 9), (22, 6), (23, 3)):
+        made.live.observe(
+            click(IDS[number], at=NOW, visitor=f"new-{number}-{n}", session="")
+            for n in range(4 * readers)
+        )
+    made.live.refresh(NOW)
+    return made
+
+
+def test_trends_are_ranked_and_say_how_many_readers_they_have(busy: Engine) -> None:
+    found = busy.trending(TrendQuery(NOW, n=3))
+    assert [trend.article for trend in found] == [IDS[21], IDS[22], IDS[23]]
+    assert [round(trend.voices) for trend in found] == [9, 6, 3]
+    assert all(trend.rising >= 1.0 for trend in found)
+    assert {*trending(busy, window="rising", n=3)} == {IDS[21], IDS[22], IDS[23]}
+    slow = {trend.article: trend.voices for trend in busy.trending(TrendQuery(NOW, window="slow"))}
+    assert all(slow[trend.article] >= trend.voices - 1e-3 for trend in found)
+
+
+def test_trends_are_told_apart_by_site_section_and_language(busy: Engine) -> None:
+    everything = trending(busy, n=50)
+    sites = {id.site for id in everything}
+    for site in sites:
+        assert trending(busy, site=site, n=50) == [id for id in everything if id.site == site]
+        others = [id for id in everything if id.site != site]
+        assert trending(busy, exclude_site=site, n=50) == others
+    by_id = {article.id: article for article in ARTICLES}
+    for name in ("section", "language"):
+        for value in {getattr(by_id[id], name) for id in everything} - {""}:
+            wanted = [id for id in everything if getattr(by_id[id], name) == value]
+            assert trending(busy, **{name: value}, n=50) == wanted
+    for query in ({"site": "nowhere"}, {"section": "none"}, {"language": "xx"}):
+        assert trending(busy, **query) == []
+    assert trending(busy, exclude_site="nowhere", n=50) == everything
+
+
+def test_what_is_withdrawn_too_new_too_old_or_too_quiet_does_not_trend(busy: Engine) -> None:
+    busy.live.withdraw([IDS[21]])
+    assert IDS[21] not in trending(busy, n=50)
+
+    def under(**rules: float) -> list[ArticleId]:
+        policy = Policy(trends=TrendRules(**rules))
+        return trending(dataclasses.replace(busy, policy=policy), n=50)
+
+    heard = {id: trend.voices for trend in loudest(busy) for id in [trend.article]}
+    for floor in (0.5, 2.0, 5.5):
+        assert {*under(floor=floor)} == {id for id, voices in heard.items() if voices >= floor}
+    published = {article.id: article.published for article in ARTICLES}
+    age = NOW - published[IDS[22]]
+    assert IDS[22] in under(min_age=age, max_age=age)
+    assert IDS[22] not in under(min_age=age + 1)
+    assert IDS[22] not in under(max_age=age - 1)
+
+
+def test_exploration_shows_new_articles_with_a_stated_chance(bundle: Bundle) -> None:
+    engine = engine_of(bundle, Policy(exploration=0.5, other_sites_min=0.0, max_per_site=1.0))
+    engine.live.add([Article("daily", f"new-{n}", f"/n{n}", f"New {n}", NOW - n) for n in range(9)])
+    engine.live.refresh(NOW)
+    tried: set[ArticleId] = set()
+    for seed in range(40):
+        slate = engine.recommend(Query("daily", NOW, IDS[0], n=4, seed=seed))
+        assert slate == engine.recommend(Query("daily", NOW, IDS[0], n=4, seed=seed))
+        for slot, item in enumerate(slate.items):
+            assert (item.propensity < 1.0) == (slot >= 2)
+            if item.source == "exploration":
+                tried.add(item.article)
+    assert len(tried) > 3
+
+
+def test_without_exploration_nothing_is_left_to_chance(bundle: Bundle) -> None:
+    engine = engine_of(bundle, Policy(exploration=0.0))
+    slates = [engine.recommend(Query("daily", NOW, IDS[0], seed=seed)) for seed in range(9)]
+    assert len({slate.items for slate in slates}) == 1
+    assert {item.propensity for slate in slates for item in slate.items} == {1.0}
+    assert len({slate.id for slate in slates}) == 9

@@ -83,21 +83,24 @@ def transitions(live: Live) -> dict[tuple[int, int], list[float]]:
 
 
 kinds = st.sampled_from(list(Kind))
-opening = st.tuples(st.integers(0, 2), st.integers(0, COUNT - 1), st.integers(0, 2_500), kinds)
+opening = st.tuples(
+    st.integers(0, 2), st.integers(0, COUNT - 1), st.integers(0, 2_500), kinds, st.booleans()
+)
 
 
-def stream(rows: list[tuple[int, int, int, Kind]], identity: str) -> list[Event]:
+def stream(rows: list[tuple[int, int, int, Kind, bool]], identity: str) -> list[Event]:
     """Events of three readers: each row says how many seconds after the one before it came."""
-    at = NOW - sum(gap for _, _, gap, _ in rows) - 1
+    at = NOW - sum(gap for _, _, gap, *_ in rows) - 1
     events = []
-    for reader, number, gap, kind in rows:
+    for reader, number, gap, kind, boxed in rows:
         at += gap
         names = {
             "visitor": ({"visitor": f"v{reader}"}),
             "session": ({"session": f"s{reader}"}),
             "nobody": {},
         }[identity]
-        events.append(click(ARTICLES[number].id, at, kind=kind, **names))
+        slate = f"slate-{at}" if boxed else ""
+        events.append(click(ARTICLES[number].id, at, kind=kind, slate=slate, **names))
     return events
 
 
@@ -113,8 +116,10 @@ def test_a_stream_teaches_what_a_training_on_the_same_events_teaches(
     live = Live(unread)
     live.observe(events)
     opens = table(events)[1]
-    wanted = trending.fit(opens, COUNT, NOW, live.trends.half_lives).counts(NOW)
-    assert live.trends.counts(NOW) == pytest.approx(wanted)
+    wanted = trending.fit(opens, COUNT, NOW, live.trends.half_lives)
+    for part in trending.PARTS:
+        counts = getattr(wanted, part).counts(NOW)
+        assert getattr(live.trends, part).counts(NOW) == pytest.approx(counts, abs=1e-12)
     fitted = coread.fit(opens, COUNT, now=NOW, half_lives=live.coread.half_lives)
     again = {
         (row, int(to)): heard.tolist()
@@ -300,3 +305,43 @@ def test_old_and_new_articles_are_related_to_each_other(live: Live, row: int) ->
     assert len(set(rows.tolist())) == len(rows)
     assert cosines == pytest.approx([likeness[other] for other in rows.tolist()], abs=1e-6)
     assert cosines[kept] == pytest.approx([likeness[other] for other in wanted], abs=1e-6)
+
+
+def test_an_impression_is_exposure_and_no_reader(live: Live) -> None:
+    live.observe([click(A, NOW, f"v{n}", kind=Kind.IMPRESSION, slate=f"s{n}") for n in range(3)])
+    assert live.trends.shown.counts(NOW)[0][0] == pytest.approx(3.0)
+    assert not live.trends.counts(NOW).any()
+    assert not len(live.opened("v0"))
+
+
+def test_a_forgotten_reader_is_a_stranger_to_live_state_and_bundle() -> None:
+    live = Live(learned([click(A, NOW - 9_000, "v0"), click(B, NOW - 8_000, "v1")]))
+    live.observe([click(C, NOW - 60, "v0")])
+    live.forget(["v0", "nobody"])
+    assert not len(live.opened("v0"))
+    assert live.visit("v0", NOW) == ()
+    assert live.bundled_reader("v0") == -1
+    assert live.opened("v1").tolist() == [1]
+    live.observe([click(D, NOW, "v0")])
+    assert live.opened("v0").tolist() == [3]
+
+
+def test_on_trial_is_what_came_lately_was_shown_little_and_is_nobodys_advertisement(
+    unread: Bundle,
+) -> None:
+    live = Live(unread, LiveSettings(trial_age=89_997, trial_shown=10.0))
+    live.add([article(20, sponsored=True), article(21), article(22, expires=NOW)])
+    seen = ARTICLES[4].id
+    live.observe([click(seen, NOW, kind=Kind.IMPRESSION, slate=f"s{n}") for n in range(11)])
+    live.refresh(NOW)
+    ids = live.view.catalogue.ids
+    assert [ids[int(row)] for row in live.view.trials.rows] == ["site1/a21", "site1/a5"]
+    first = live.view.trials.rates
+    live.refresh(NOW)
+    np.testing.assert_array_equal(first, live.view.trials.rates)
+
+
+def test_memory_stays_bounded_under_forged_readers(unread: Bundle) -> None:
+    live = Live(unread, LiveSettings(readers=1_000))
+    live.observe(click(A, NOW, f"forged-{n}", f"s{n}") for n in range(20_000))
+    assert len(live._readers) == 1_000

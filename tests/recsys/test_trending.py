@@ -1,4 +1,4 @@
-"""Trends equal a naive sum of decayed voices, whatever the order and times of the events."""
+"""Trends are what readers chose, seen against what they were shown."""
 
 import numpy as np
 import pytest
@@ -9,56 +9,7 @@ from recsys import trending
 from recsys.tables import Interactions
 from recsys.types import Kind
 
-HOUR = 3600
 NOW = 1_700_000_000
-events = st.lists(st.tuples(st.integers(0, 5), st.integers(NOW - 90 * 24 * HOUR, NOW)), max_size=40)
-
-
-CLOCKS = (600.0, 6.0 * HOUR)
-
-
-def naive(voices: list[tuple[int, int]], half_life: float) -> np.ndarray:
-    counts = np.zeros(6)
-    for row, at in voices:
-        counts[row] += 0.5 ** ((NOW - at) / half_life)
-    return counts
-
-
-@given(voices=events, split=st.integers(0, 40))
-def test_counts_equal_the_naive_sum_on_every_clock(
-    voices: list[tuple[int, int]], split: int
-) -> None:
-    trends = trending.Trends(6, NOW - 60 * 24 * HOUR, CLOCKS)
-    rows = np.array([row for row, _ in voices[:split]], np.int32)
-    trends.add(rows, np.array([at for _, at in voices[:split]], np.int64))
-    for row, at in voices[split:]:
-        trends.add_one(row, at)
-    for counts, half_life in zip(trends.counts(NOW), CLOCKS, strict=True):
-        assert counts == pytest.approx(naive(voices, half_life), rel=1e-9, abs=1e-12)
-
-
-def test_counts_survive_years_of_a_short_half_life() -> None:
-    trends = trending.Trends(1, NOW, [600.0])
-    for day in range(0, 3 * 365, 5):
-        trends.add_one(0, NOW + day * 24 * HOUR)
-    assert trends.counts(NOW + day * 24 * HOUR)[0] == pytest.approx([1.0])
-
-
-def test_arrays_restore_the_same_counts_and_a_copy_lives_alone() -> None:
-    trends = trending.Trends(2, NOW, CLOCKS)
-    trends.add_one(1, NOW)
-    copy = trends.copy()
-    copy.add_one(1, NOW)
-    assert trends.counts(NOW).tolist() == [[0, 1], [0, 1]]
-    assert copy.counts(NOW).tolist() == [[0, 2], [0, 2]]
-
-
-def test_growing_makes_room_for_articles_that_nobody_has_opened() -> None:
-    trends = trending.Trends(1, NOW, CLOCKS)
-    trends.add_one(0, NOW)
-    trends.grow(3)
-    trends.add_one(2, NOW)
-    assert trends.counts(NOW)[0].tolist() == [1, 0, 1]
 
 
 def opens(rows: list[tuple[int, int, int]]) -> Interactions:
@@ -84,6 +35,32 @@ def test_landing_on_an_article_says_less_than_going_on_to_it() -> None:
     trends = trending.fit(opens([(0, 0, 1), (0, 0, 2), (1, 1, 1)]), 3, NOW, [1e9])
     landing = trending.LANDING
     assert trends.counts(NOW)[0] == pytest.approx([0, 2 * landing, 1], abs=1e-6)
+
+
+counts_of_three = st.lists(st.floats(0, 100), min_size=3, max_size=3)
+
+
+@given(voices=counts_of_three, clicked=counts_of_three, shown=counts_of_three)
+def test_box_clicks_count_against_what_was_shown(
+    voices: list[float], clicked: list[float], shown: list[float]
+) -> None:
+    found = trending.demand(*(np.array([part]) for part in (voices, clicked, shown)), prior=50.0)[0]
+    even = [click / (impressions + 50.0) for click, impressions in zip(clicked, shown, strict=True)]
+    scale = sum(clicked) / sum(even) if sum(even) > 0 else 0.0
+    for row in range(3):
+        assert found[row] == pytest.approx(voices[row] + even[row] * scale, rel=1e-9)
+    assert found.sum() == pytest.approx(sum(voices) + sum(clicked))
+
+
+def test_clicks_without_known_impressions_are_voices_like_others() -> None:
+    nothing = np.zeros((1, 2))
+    assert trending.demand(nothing, np.array([[3.0, 1.0]]), nothing).tolist() == [[3.0, 1.0]]
+
+
+def test_a_card_shown_ten_times_as_often_and_clicked_twice_as_often_is_wanted_less() -> None:
+    clicked, shown = np.array([[20.0, 10.0]]), np.array([[1000.0, 100.0]])
+    often, seldom = trending.demand(np.zeros((1, 2)), clicked, shown)[0]
+    assert often < seldom
 
 
 counted = st.lists(st.integers(0, 50), min_size=4, max_size=4)
@@ -138,3 +115,48 @@ def test_board_scores_sum_to_one_and_ties_break_by_row() -> None:
 
 def test_a_grown_board_gives_new_articles_no_share() -> None:
     assert board([1, 3], [0, 0]).grown(3).share == pytest.approx([0.25, 0.75, 0.0])
+
+
+numbers = st.lists(st.integers(0, 30), min_size=5, max_size=5)
+
+
+@given(
+    fast=numbers,
+    slow=numbers,
+    week=numbers,
+    rows=st.lists(st.integers(0, 4), unique=True),
+    window=st.sampled_from(["fast", "slow", "rising"]),
+    n=st.integers(0, 6),
+)
+def test_the_chart_is_ranked_by_the_window(
+    fast: list[int], slow: list[int], week: list[int], rows: list[int], window: str, n: int
+) -> None:
+    counts = np.array([fast, slow, week], float)
+    site = np.zeros(5, np.int16)
+    found = trending.board(counts, site, NOW, per_site=10, site_exponent=0.0)
+    shares = trending.shares(counts)
+    wanted = {}
+    for row in rows:
+        rising = (shares[0][row] + 1e-4) / (shares[1][row] + 1e-4)
+        if np.float32(shares[0][row]) > 0:
+            score = {"fast": shares[0][row], "slow": shares[1][row], "rising": rising}[window]
+            wanted[row] = (np.float32(score), slow[row] if window == "slow" else fast[row], rising)
+    ranked, scores, voices, rising = trending.chart(found, np.array(rows, np.int32), window, n)
+    assert len(ranked) == min(n, len(wanted))
+    assert (np.diff(scores) <= 0).all()
+    for row, score, heard, rises in zip(ranked.tolist(), scores, voices, rising, strict=True):
+        assert score == pytest.approx(wanted[row][0], rel=1e-4)
+        assert (heard, rises) == (wanted[row][1], pytest.approx(wanted[row][2], rel=1e-3))
+    left = [row for row in wanted if row not in ranked.tolist()]
+    assert all(wanted[row][0] <= scores[-1] * 1.0001 for row in left if len(scores))
+
+
+def test_a_floor_keeps_out_what_few_have_heard_of() -> None:
+    found = trending.board(
+        np.array([[1.0, 1.0], [5.0, 0.5], [9.0, 9.0]]),
+        np.zeros(2, np.int16),
+        NOW,
+        per_site=10,
+        site_exponent=0.0,
+    )
+    assert found.loud(np.array([0, 1], np.int32), 1.0).tolist() == [True, False]

@@ -1,0 +1,59 @@
+"""Counts equal a naive sum of decayed events, whatever the order and times of the events."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys.decay import Decayed
+
+HOUR = 3600
+NOW = 1_700_000_000
+events = st.lists(st.tuples(st.integers(0, 5), st.integers(NOW - 90 * 24 * HOUR, NOW)), max_size=40)
+
+
+CLOCKS = (600.0, 6.0 * HOUR)
+
+
+def naive(voices: list[tuple[int, int]], half_life: float) -> np.ndarray:
+    counts = np.zeros(6)
+    for row, at in voices:
+        counts[row] += 0.5 ** ((NOW - at) / half_life)
+    return counts
+
+
+@given(voices=events, split=st.integers(0, 40))
+def test_counts_equal_the_naive_sum_on_every_clock(
+    voices: list[tuple[int, int]], split: int
+) -> None:
+    counts = Decayed(6, NOW - 60 * 24 * HOUR, CLOCKS)
+    rows = np.array([row for row, _ in voices[:split]], np.int32)
+    counts.add(rows, np.array([at for _, at in voices[:split]], np.int64))
+    for row, at in voices[split:]:
+        counts.add_one(row, at)
+    for found, half_life in zip(counts.counts(NOW), CLOCKS, strict=True):
+        assert found == pytest.approx(naive(voices, half_life), rel=1e-9, abs=1e-12)
+
+
+def test_counts_survive_years_of_a_short_half_life() -> None:
+    counts = Decayed(1, NOW, [600.0])
+    for day in range(0, 3 * 365, 5):
+        counts.add_one(0, NOW + day * 24 * HOUR)
+    assert counts.counts(NOW + day * 24 * HOUR)[0] == pytest.approx([1.0])
+
+
+def test_arrays_restore_the_same_counts_and_a_copy_lives_alone() -> None:
+    counts = Decayed(2, NOW, CLOCKS)
+    counts.add_one(1, NOW)
+    copy = counts.copy()
+    copy.add_one(1, NOW)
+    assert counts.counts(NOW).tolist() == [[0, 1], [0, 1]]
+    assert copy.counts(NOW).tolist() == [[0, 2], [0, 2]]
+
+
+def test_growing_makes_room_for_articles_that_were_not_counted() -> None:
+    counts = Decayed(1, NOW, CLOCKS)
+    counts.add_one(0, NOW)
+    counts.grow(3)
+    counts.add_one(2, NOW)
+    assert counts.counts(NOW)[0].tolist() == [1, 0, 1]
