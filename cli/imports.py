@@ -1,6 +1,7 @@
 """Brings articles and events from files, feeds and public data sets into the store."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -66,8 +67,8 @@ def articles(
     help="Import events; the same file twice changes nothing, and bad rows are set aside."
     "\n\nColumns: kind (impression, click, read, comment, like or share), site, key, at; if you"
     " have them, id, visitor, session, seen_on (the site that showed the link), dwell (seconds),"
-    " slate, position (from 0), context (such as device:phone|region:kansai). Times are ISO 8601"
-    " or epoch seconds or milliseconds. Without an id, events are one where kind, visitor,"
+    " slate, position (from 0), propensity, context (such as device:phone|region:kansai). Times are"
+    " ISO 8601 or epoch seconds or milliseconds. Without an id, events are one where kind, visitor,"
     " session, article, time, slate and position are the same.",
     epilog="Example: recsys import events clicks.csv with the first line"
     " kind,site,key,at,visitor,session",
@@ -78,7 +79,9 @@ def events(
     """Import events."""
     from data.importers.run import import_events
 
-    _import_files(context.obj, names, format, json, import_events)
+    setup: Setup = context.obj
+    one = functools.partial(import_events, hide=setup.load_keyring().hide)
+    _import_files(setup, names, format, json, one)
 
 
 @app.command(epilog="Example: recsys import feed https://example.org/rss.xml --site daily")
@@ -126,7 +129,9 @@ def dataset(
         with _progress(f"{name} articles") as progress:
             first = import_articles(store, found, name, setup.var, now, progress)
         with _progress(f"{name} events") as progress:
-            second = import_events(store, happened, name, setup.var, now, progress)
+            second = import_events(
+                store, happened, name, setup.var, now, progress, hide=setup.load_keyring().hide
+            )
     if not first.read + second.read:
         raise DataError(f"there is no row in {directory}")
     _print([summary for summary in (first, second) if summary.read], json)

@@ -8,7 +8,20 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import bundles, demo, evaluate, imports, recommend, sample, serve, setup, train
+from cli import (
+    bundles,
+    demo,
+    evaluate,
+    imports,
+    jobs,
+    keys,
+    recommend,
+    sample,
+    serve,
+    setup,
+    train,
+    visitors,
+)
 from recsys.errors import RecsysError
 
 app = typer.Typer(
@@ -24,6 +37,9 @@ app.command()(evaluate.evaluate)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
+app.add_typer(keys.app, name="keys")
+app.add_typer(visitors.app, name="visitors")
+app.add_typer(jobs.app, name="job")
 
 
 @app.callback()

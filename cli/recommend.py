@@ -53,7 +53,7 @@ def recommend(
         site=site or (page.site if page else ""),
         now=moment,
         article=page,
-        visitor=visitor,
+        visitor=setup.load_keyring().visitor(visitor),
         history=tuple(_id(one.strip(), "--history") for one in history.split(",") if one.strip()),
         n=n,
     )
@@ -74,7 +74,7 @@ def recommend(
 def _engine(setup: Setup, now: int) -> tuple[Any, list[str]]:
     """Return an engine that knows what a service started now would know."""
     # the mathematics takes seconds to load, and other commands should not wait for it
-    from data.follow import begin
+    from data.follow import Follower
     from data.store import Store
     from recsys import bundle as bundles
     from recsys.engine import Engine
@@ -88,7 +88,7 @@ def _engine(setup: Setup, now: int) -> tuple[Any, list[str]]:
         notes.append(f"{error}; the newest articles are shown")
     live = Live(bundle)
     with Store.open(setup.store_url) as store:
-        begin(store, live)
+        Follower.begin(store, live)
     live.refresh(now)
     return Engine(bundle, live, setup.policy), notes
 

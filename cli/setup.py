@@ -1,12 +1,15 @@
 """Turns the command line's global options and one TOML file into the values commands need."""
 
 import os
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from recsys.config import load_toml, parse
+from data import keyring as keyrings
+from data.keyring import Keyring
+from recsys.config import load_toml, parse, within
 from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy
 from service.settings import Site
@@ -22,6 +25,17 @@ class StoreSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """The table [retention]."""
+
+    days: float = 395.0
+    """Events older than this are deleted by `recsys job retention`."""
+
+    def __post_init__(self) -> None:
+        within("days", self.days, 1.0, 36_500.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """What every command may need."""
 
@@ -31,11 +45,21 @@ class Setup:
     store: StoreSettings = field(default_factory=StoreSettings)
     policy: Policy = field(default_factory=Policy)
     recipe: Recipe = field(default_factory=Recipe)
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
         return self.store.url or f"sqlite:///{self.var / 'recsys.db'}"
+
+    @property
+    def keyring(self) -> Path:
+        """File of this installation's secrets."""
+        return Path(os.environ.get("RECSYS_KEYRING") or self.var / "keyring.json")
+
+    def load_keyring(self) -> Keyring:
+        """Return this installation's secrets, making them on first use."""
+        return keyrings.load(self.keyring, int(time.time()))
 
     @property
     def bundles(self) -> Path:
@@ -59,7 +83,12 @@ def parse_time(text: str, option: str) -> int:
     return int(moment.timestamp())
 
 
-TABLES: dict[str, Any] = {"store": StoreSettings, "policy": Policy, "train": Recipe}
+TABLES: dict[str, Any] = {
+    "store": StoreSettings,
+    "policy": Policy,
+    "train": Recipe,
+    "retention": Retention,
+}
 
 
 def load(config: Path | None, var: Path | None) -> Setup:

@@ -1,30 +1,53 @@
-"""Brings an engine's live state up to date with the store."""
+"""Brings an engine's live state up to date with the store, and keeps it so."""
+
+import dataclasses
 
 from data.store import Mark, Store
 from recsys.live import Live
 
 
-def begin(store: Store, live: Live) -> Mark:
-    """Feed a live state that knows only its bundle all that the store knows beyond it.
+class Follower:
+    """Feeds one live state whatever comes into the store after a mark.
 
-    A bundle holds what was published when it was made; what was only scheduled then comes first.
+    The mark moves on before each event is counted: after a failure halfway, the next turn goes on
+    with the next event, so none ever counts twice.
     """
-    bundle = live.bundle.manifest
-    live.add(store.scheduled(bundle.data_until))
-    return catch_up(store, live, Mark(**bundle.mark))
 
+    def __init__(self, store: Store, live: Live, mark: Mark) -> None:
+        self._store = store
+        self._live = live
+        self.mark = mark
 
-def catch_up(store: Store, live: Live, mark: Mark) -> Mark:
-    """Feed ``live`` everything that the store has after ``mark``, and return the new mark.
+    @classmethod
+    def begin(cls, store: Store, live: Live) -> "Follower":
+        """Feed a live state that knows only its bundle all that the store knows beyond it.
 
-    Raises ``DataError`` where the store fails; what was fed by then stays, and the same mark may be
-    used again.
-    """
-    while True:
-        changes = store.changes(mark)
-        if changes.mark == mark:
-            return mark
-        live.add(changes.articles)
-        live.withdraw(changes.withdrawn)
-        live.observe(changes.events)
-        mark = changes.mark
+        A bundle holds what was published when it was made; what was only scheduled then comes
+        first. Raises ``DataError`` where the store fails.
+        """
+        bundle = live.bundle.manifest
+        live.add(store.scheduled(bundle.data_until))
+        follower = cls(store, live, Mark(**bundle.mark))
+        follower.catch_up()
+        return follower
+
+    def catch_up(self) -> None:
+        """Feed everything that the store has after the mark.
+
+        Raises ``DataError`` where the store fails; what was fed by then stays.
+        """
+        while True:
+            changes = self._store.changes(self.mark)
+            if changes.mark == self.mark:
+                return
+            self._live.add(changes.articles)
+            self._live.withdraw(changes.withdrawn)
+            self.mark = dataclasses.replace(
+                self.mark, article_revision=changes.mark.article_revision
+            )
+            for seq, event in changes.events:
+                self.mark = dataclasses.replace(self.mark, event_seq=seq)
+                self._live.observe([event])
+            # After the events: what an erased reader did before must not bring them back.
+            self._live.forget(changes.erased)
+            self.mark = changes.mark

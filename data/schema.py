@@ -71,6 +71,7 @@ events = Table(
     Column("slate", String(128), nullable=False),
     Column("position", SmallInteger, nullable=False),
     Column("context", Text, nullable=False),
+    Column("propensity", Float, nullable=False, server_default=text("1")),
     Index("ix_events_id", "id", unique=True),
     Index("ix_events_at", "at"),
     Index(
@@ -82,11 +83,33 @@ events = Table(
     ),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    # The pseudonym stays, so that no import and no late beacon brings the reader back.
+    Column("visitor", String(128), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_erasures_visitor", "visitor"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("sites", JSON, nullable=False),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("revoked", BigInteger, nullable=True),
+)
+
 clocks = Table(
     "clocks",
     metadata,
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""The last revision and seq given out. A writer holds its row until it commits, so that numbers
+"""The last revision and seqs given out. A writer holds its row until it commits, so that numbers
 become visible in their order and a follower never misses one; a database sequence does not."""

@@ -1,6 +1,6 @@
 """Keeps articles and events, and hands them out whole to training or piecemeal to a service."""
 
-import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import orjson
-from sqlalchemy import Connection, Engine, Row, Select, func, select, update
+from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from data import database
-from data.schema import articles, clocks, events
+from data.records import article_of, article_row, event_of, event_row
+from data.schema import articles, clocks, erasures, events
 from recsys.ids import Vocabulary
 from recsys.tables import Interactions
-from recsys.types import Article, ArticleId, Event, Kind, Tone
+from recsys.types import Article, ArticleId, Event
 
 BATCH = 10_000
 """Articles written in one transaction, and rows fetched at once."""
@@ -31,6 +31,7 @@ class Mark:
 
     article_revision: int = 0
     event_seq: int = 0
+    erasure_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ class Changes:
 
     articles: list[Article]
     withdrawn: list[ArticleId]
-    events: list[Event]
+    events: list[tuple[int, Event]]
+    """With their seq: a follower notes each one before it counts it."""
+    erased: list[str]
+    """Visitors to be forgotten."""
     mark: Mark
 
 
@@ -103,17 +107,18 @@ class Store:
     ) -> None:
         self.close()
 
-    def put_articles(self, rows: Iterable[Article]) -> Counts:
+    def put_articles(self, rows: Iterable[Article], *, revive: bool = False) -> Counts:
         """Add articles and update known ones; an identical description changes nothing.
 
         Of several with one id the last counts. An article that was withdrawn stays so unless its
-        description has changed: importing the same file again must not undo a takedown.
+        description has changed, or ``revive`` says that whoever puts it means it: importing the
+        same file again must not undo a takedown.
         """
         counts = Counts()
         for batch in _batches(rows, BATCH):
-            described = {article.id: _article_row(article) for article in batch}
-            with self._writing() as connection:
-                known = _digests(connection, list(described))
+            described = {article.id: article_row(article) for article in batch}
+            with self.writing() as connection:
+                known = _digests(connection, list(described), up_only=revive)
                 fresh = [r for id, r in described.items() if known.get(id) != r["digest"]]
                 first = _advance(connection, "article_revision", len(fresh))
                 for revision, row in enumerate(fresh, first):
@@ -129,21 +134,59 @@ class Store:
         return counts
 
     def put_events(self, rows: Iterable[Event]) -> Counts:
-        """Add events in the order given; one whose id is known already changes nothing."""
+        """Add events in the order given; one whose id is known already changes nothing.
+
+        Nor does one that an erased visitor left before the erasure: no import of an old file and no
+        late beacon brings a reader back.
+        """
         counts = Counts()
-        insert = self._insert(events).on_conflict_do_nothing(index_elements=["id"])
+        once = self._insert(events).on_conflict_do_nothing(index_elements=["id"])
         for batch in _batches(rows, EVENT_BATCH):
-            with self._writing() as connection:
-                first = _advance(connection, "event_seq", len(batch))
-                values = [_event_row(event, seq) for seq, event in enumerate(batch, first)]
-                new = connection.execute(insert, values).rowcount
+            with self.writing() as connection:
+                kept = _without_erased(connection, batch)
+                first = _advance(connection, "event_seq", len(kept))
+                values = [event_row(event, seq) for seq, event in enumerate(kept, first)]
+                new = connection.execute(once, values).rowcount if values else 0
             counts += Counts(new=new, same=len(batch) - new)
         return counts
+
+    def erase(self, visitor: str, at: int) -> int:
+        """Delete all events of a visitor and see to it that they are forgotten everywhere.
+
+        Returns how many events there were. ``at`` (UTC seconds) is the moment up to which nothing
+        of the visitor may come back. Whoever follows the store is told.
+        """
+        with self.writing() as connection:
+            gone = connection.execute(delete(events).where(events.c.visitor == visitor)).rowcount
+            seq = _advance(connection, "erasure_seq", 1)
+            connection.execute(insert(erasures).values(seq=seq, visitor=visitor, at=at))
+        return gone
+
+    def held(self, visitor: str) -> list[Event]:
+        """Return every event that is kept of a visitor, oldest first."""
+        own = select(events).where(events.c.visitor == visitor)
+        with self.reading() as connection:
+            rows = connection.execute(own.order_by(events.c.at, events.c.seq)).all()
+        return [event_of(row) for row in rows]
+
+    def prune_events(self, before: int) -> int:
+        """Delete the events that happened before a moment (UTC seconds); returns how many.
+
+        It goes by batches, so that writers never wait for long.
+        """
+        gone = 0
+        oldest = select(events.c.seq).where(events.c.at < before).limit(BATCH)
+        while True:
+            with self.writing() as connection:
+                deleted = connection.execute(delete(events).where(events.c.seq.in_(oldest)))
+            gone += deleted.rowcount
+            if deleted.rowcount < BATCH:
+                return gone
 
     def withdraw(self, ids: Iterable[ArticleId], at: int) -> int:
         """Take articles down at ``at`` (UTC seconds); returns how many were up until now."""
         down = 0
-        with self._writing() as connection:
+        with self.writing() as connection:
             for id in ids:
                 down += connection.execute(
                     update(articles)
@@ -155,31 +198,31 @@ class Store:
 
     def article(self, id: ArticleId) -> Article | None:
         """Return an article that is up, None where there is none."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(
                 _shown().where(articles.c.site == id.site, articles.c.key == id.key)
             ).first()
-        return _article(row) if row else None
+        return article_of(row) if row else None
 
     def latest(self, site: str, most: int) -> list[Article]:
         """Return the articles of a site that are up, newest first."""
         newest = articles.c.published.desc(), articles.c.key
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(
                 _shown().where(articles.c.site == site).order_by(*newest).limit(most)
             ).all()
-        return [_article(row) for row in rows]
+        return [article_of(row) for row in rows]
 
     def scheduled(self, since: int) -> list[Article]:
         """Return the articles that are up and published at ``since`` (UTC seconds) or later."""
         later = _shown().where(articles.c.published >= since)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(later.order_by(articles.c.published, articles.c.key)).all()
-        return [_article(row) for row in rows]
+        return [article_of(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """Return how many articles and events there are."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return {
                 table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
                 for table in (articles, events)
@@ -190,11 +233,11 @@ class Store:
 
         Events are read as columns of numbers: memory is a few bytes an event.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             mark = Mark(**{row.name: row.value for row in connection.execute(select(clocks))})
             up = _shown().where(articles.c.published < until)
             order = articles.c.published, articles.c.site, articles.c.key
-            known = [_article(row) for row in _stream(connection, up.order_by(*order))]
+            known = [article_of(row) for row in _stream(connection, up.order_by(*order))]
             visitors, interactions, strays = _interactions(connection, known, until)
         return Snapshot(known, visitors, interactions, strays, mark, until)
 
@@ -203,21 +246,26 @@ class Store:
         revision, seq = articles.c.revision, events.c.seq
         later = select(articles).where(revision > after.article_revision).order_by(revision)
         came = select(events).where(seq > after.event_seq).order_by(seq)
-        with self._reading() as connection:
+        erased = erasures.c.seq > after.erasure_seq
+        gone = select(erasures).where(erased).order_by(erasures.c.seq)
+        with self.reading() as connection:
             changed = connection.execute(later.limit(most)).all()
             happened = connection.execute(came.limit(most)).all()
+            forgotten = connection.execute(gone.limit(most)).all()
         return Changes(
-            articles=[_article(row) for row in changed if row.withdrawn is None],
+            articles=[article_of(row) for row in changed if row.withdrawn is None],
             withdrawn=[ArticleId(r.site, r.key) for r in changed if r.withdrawn is not None],
-            events=[_event(row) for row in happened],
+            events=[(row.seq, event_of(row)) for row in happened],
+            erased=[row.visitor for row in forgotten],
             mark=Mark(
                 changed[-1].revision if changed else after.article_revision,
                 happened[-1].seq if happened else after.event_seq,
+                forgotten[-1].seq if forgotten else after.erasure_seq,
             ),
         )
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees the store as of one moment."""
         level = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         with (
@@ -228,7 +276,8 @@ class Store:
             yield connection
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes: all of it is kept, or nothing."""
         # Immediate: a transaction that reads first and writes later could otherwise be refused.
         with (
             database.readable_errors(self._engine),
@@ -255,17 +304,35 @@ def _advance(connection: Connection, clock: str, by: int) -> int:
     return int(last) - by + 1
 
 
-def _digests(connection: Connection, ids: list[ArticleId]) -> dict[ArticleId, bytes]:
+def _without_erased(connection: Connection, batch: Sequence[Event]) -> list[Event]:
+    """Return the events but for those that their visitor wanted erased."""
+    newest = select(erasures.c.visitor, func.max(erasures.c.at)).group_by(erasures.c.visitor)
+    visitors = {event.visitor for event in batch} - {""}
+    if len(visitors) < FEW:
+        newest = newest.where(erasures.c.visitor.in_(visitors))
+    until = {row[0]: row[1] for row in connection.execute(newest)} if visitors else {}
+    return [event for event in batch if event.at > until.get(event.visitor, -math.inf)]
+
+
+FEW = 1_000
+"""Visitors up to which their erasures are looked up one by one."""
+
+
+def _digests(
+    connection: Connection, ids: list[ArticleId], *, up_only: bool
+) -> dict[ArticleId, bytes]:
     found: dict[ArticleId, bytes] = {}
     by_site: dict[str, list[str]] = {}
     for id in ids:
         by_site.setdefault(id.site, []).append(id.key)
     for site, keys in by_site.items():
         # SQLite takes some 32,000 parameters in a statement; a batch stays below.
-        query = select(articles.c.key, articles.c.digest).where(
+        query = select(articles.c.key, articles.c.digest, articles.c.withdrawn).where(
             articles.c.site == site, articles.c.key.in_(keys)
         )
-        found.update((ArticleId(site, row.key), row.digest) for row in connection.execute(query))
+        for row in connection.execute(query):
+            down = up_only and row.withdrawn is not None
+            found[ArticleId(site, row.key)] = b"" if down else row.digest
     return found
 
 
@@ -275,53 +342,6 @@ def _shown() -> Select[Any]:
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
     return iter(connection.execution_options(yield_per=BATCH).execute(query))
-
-
-def _article_row(article: Article) -> dict[str, Any]:
-    row = {name: getattr(article, name) for name in Article.__slots__}
-    row |= {"tags": list(article.tags), "authors": list(article.authors), "tone": str(article.tone)}
-    digest = hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16)
-    return {**row, "digest": digest.digest(), "withdrawn": None}
-
-
-def _article(row: Row[Any]) -> Article:
-    values = {name: getattr(row, name) for name in Article.__slots__}
-    values |= {"tags": tuple(row.tags), "authors": tuple(row.authors), "tone": Tone(row.tone)}
-    return Article(**values)
-
-
-def _event_row(event: Event, seq: int) -> dict[str, Any]:
-    return {
-        "seq": seq,
-        "id": hashlib.blake2b(event.id.encode(), digest_size=16).digest(),
-        "kind": int(event.kind),
-        "site": event.article.site,
-        "key": event.article.key,
-        "at": event.at,
-        "visitor": event.visitor,
-        "session": event.session,
-        "seen_on": event.seen_on,
-        "dwell": event.dwell,
-        "slate": event.slate,
-        "position": event.position,
-        "context": "|".join(event.context),
-    }
-
-
-def _event(row: Row[Any]) -> Event:
-    return Event(
-        id=row.id.hex(),
-        kind=Kind(row.kind),
-        article=ArticleId(row.site, row.key),
-        at=row.at,
-        visitor=row.visitor,
-        session=row.session,
-        seen_on=row.seen_on,
-        dwell=row.dwell,
-        slate=row.slate,
-        position=row.position,
-        context=tuple(filter(None, row.context.split("|"))),
-    )
 
 
 def _interactions(

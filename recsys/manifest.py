@@ -37,7 +37,7 @@ class Manifest:
     created: int = 0
     data_until: int = 0
     mark: Mapping[str, int] = field(default_factory=dict)
-    """How far the store had been read: article_revision, event_seq."""
+    """How far the store had been read: article_revision, event_seq, erasure_seq."""
     config_hash: str = ""
     code_version: str = ""
     parent: str = ""

@@ -10,8 +10,8 @@ import numpy as np
 import structlog
 from threadpoolctl import threadpool_limits
 
-from data.follow import begin, catch_up
-from data.store import Mark, Store
+from data.follow import Follower
+from data.store import Store
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
 from recsys.engine import Engine
@@ -48,6 +48,8 @@ class Served:
     engine: Engine
     live: Live
     bundle: Bundle
+    follower: Follower | None = None
+    """None until the store could be reached."""
 
 
 class Holder:
@@ -61,7 +63,6 @@ class Holder:
         self._settings = settings
         self._store: Store | None = None
         self._opening = threading.Lock()
-        self._mark = Mark()
         self._served = self._assemble(Bundle.empty())
         self._stop = threading.Event()
         self._looked = threading.Event()
@@ -158,15 +159,14 @@ class Holder:
                 self.state, refused=wanted, refused_because=reason, refused_at=now
             )
             return
-        mark = Mark(**fresh.bundle.manifest.mark)
         try:
-            mark = begin(self.store, fresh.live)
+            fresh = self._following(fresh)
         except Exception:
             # The engine in service knows of withdrawals that the new one would not: keep it.
             if self.state.bundle:
                 raise
         fresh.live.refresh(now)
-        self._served, self._mark = fresh, mark
+        self._served = fresh
         self.state = dataclasses.replace(
             self.state,
             bundle=wanted,
@@ -178,11 +178,18 @@ class Holder:
         log.info("bundle in service", bundle=wanted)
 
     def _follow_store(self, now: int) -> None:
-        live = self._served.live
         try:
-            self._mark = catch_up(self.store, live, self._mark)
+            if self._served.follower is None:
+                # Anew: an attempt that failed halfway may have counted something.
+                self._served = self._following(self._assemble(self._served.bundle))
+            else:
+                self._served.follower.catch_up()
         finally:
-            live.refresh(now)  # trends fade and articles expire even while the store is away
+            # Trends fade and articles expire even while the store is away.
+            self._served.live.refresh(now)
+
+    def _following(self, served: Served) -> Served:
+        return dataclasses.replace(served, follower=Follower.begin(self.store, served.live))
 
     def _assemble(self, bundle: Bundle) -> Served:
         live = Live(bundle)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.setup import StoreSettings
-from recsys.policy import HalfLives, Policy, SourceWeights
+from cli.setup import Retention, StoreSettings
+from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
 from recsys.weights import Weights
 from service.settings import Site
 from training.recipe import Recipe
@@ -19,9 +19,11 @@ TABLES = {
     "policy": Policy,
     "policy.weights": SourceWeights,
     "policy.half_lives": HalfLives,
+    "policy.trends": TrendRules,
     "train": Recipe,
     "train.weights": Weights,
     "store": StoreSettings,
+    "retention": Retention,
     "sites.ID": Site,
 }
 

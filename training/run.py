@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +51,7 @@ def run(
                 known.interactions,
                 recipe,
                 now,
-                mark={
-                    "article_revision": known.mark.article_revision,
-                    "event_seq": known.mark.event_seq,
-                },
+                mark=dataclasses.asdict(known.mark),
                 parent=next(iter(shelf.history(root)), ""),
                 report=report,
             )

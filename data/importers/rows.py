@@ -173,6 +173,7 @@ class EventRow(TypedDict):
     slate: NotRequired[Id]
     position: NotRequired[Annotated[int, Field(ge=-1, le=32_767)]]
     context: NotRequired[Context]
+    propensity: NotRequired[Annotated[float, Field(gt=0, le=1)]]
 
 
 ARTICLE_COLUMNS = tuple(ArticleRow.__annotations__)
@@ -259,6 +260,7 @@ def _dated(row: dict[str, Any], now: int) -> Event | Fault:
         get("dwell", 0.0),
         slate,
         position,
+        get("propensity", 1.0),
         tuple(get("context", ())),
     )
 

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from data.follow import catch_up
-from data.store import Mark, Store
-from recsys.bundle import Bundle
-from recsys.live import Live
-from recsys.types import Article, ArticleId, Event, Kind
+from data.keyring import load
+from data.store import Store
+from recsys.types import Article, Event, Kind
 from training.recipe import Recipe
 from training.run import run as learn
 
@@ -41,10 +39,11 @@ def click(reader: int, number: int, at: int) -> Event:
 
 
 def stock(var: Path) -> None:
+    keyring = load(var / "keyring.json", NOW)
     with Store.open(f"sqlite:///{var / 'recsys.db'}") as store:
         store.put_articles(ARTICLES)
         store.put_events(
-            click(reader, 3 * step + reader % 3, NOW - 900 + 60 * step + reader)
+            keyring.hide(click(reader, 3 * step + reader % 3, NOW - 900 + 60 * step + reader))
             for reader in range(12)
             for step in range(4)
         )
@@ -188,22 +187,3 @@ def test_wrong_words_end_with_one_sentence(typed, words, said):
 
 def test_help_teaches_with_an_example(typed):
     assert "recsys recommend --article daily/a-1" in typed("recommend", "--help").out
-
-
-def test_following_takes_everything_in_pieces_and_ends_at_the_stores_mark(tmp_path):
-    url = f"sqlite:///{tmp_path / 'recsys.db'}"
-    count = 10_050  # more than the store hands out at once
-    with Store.open(url) as store:
-        store.put_articles(ARTICLES)
-        store.put_events(
-            Event(str(n), Kind.CLICK, ARTICLES[n % 24].id, NOW - 20_000 + n, f"v{n}", f"s{n}")
-            for n in range(count)
-        )
-        store.withdraw([ArticleId("daily", "a-2")], NOW)
-        live = Live(Bundle.empty())
-        mark = catch_up(store, live, Mark())
-        assert mark == store.snapshot(NOW).mark
-        assert catch_up(store, live, mark) == mark
-    ids = live.view.catalogue.ids
-    assert len(ids) == 23  # what is withdrawn before it was ever known is never added
-    assert all(len(live.opened(f"v{n}")) == (n % 24 != 2) for n in (0, 1, 2, count - 1))

@@ -112,13 +112,56 @@ def test_an_event_counts_once_however_often_it_is_sent(store: Store) -> None:
 def test_events_come_back_in_order_of_arrival_with_every_field(store: Store) -> None:
     first = click("x", NEWS.id, 50, visitor="v", session="s", seen_on="guide", slate="sl")
     first = dataclasses.replace(first, dwell=1.5, position=3, context=("os:1", "region:kansai"))
+    first = dataclasses.replace(first, propensity=0.25)
     store.put_events([first, click("y", GUIDE.id, 40)])
     changes = store.changes(Mark())
-    assert [dataclasses.replace(event, id="") for event in changes.events] == [
+    assert [dataclasses.replace(event, id="") for _, event in changes.events] == [
         dataclasses.replace(first, id=""),
         click("", GUIDE.id, 40),
     ]
     assert store.changes(changes.mark).events == []
+
+
+def test_an_erased_visitor_leaves_nothing_and_does_not_come_back(store: Store) -> None:
+    old = [click(f"old-{n}", NEWS.id, 100 + n, visitor="v1") for n in range(3)]
+    other = click("other", NEWS.id, 100, visitor="v2")
+    store.put_events([*old, other])
+    assert [event.at for event in store.held("v1")] == [100, 101, 102]
+    assert store.erase("v1", at=102) == 3
+    assert store.held("v1") == []
+    assert len(store.held("v2")) == 1
+    again = [*old, click("late", NEWS.id, 102, visitor="v1"), click("new", NEWS.id, 50)]
+    assert store.put_events(again) == Counts(new=1, same=4)
+    assert store.put_events([click("back", NEWS.id, 103, visitor="v1")]) == Counts(new=1)
+    assert store.erase("nobody", at=1) == 0
+
+
+def test_followers_and_snapshots_are_told_of_erasures(store: Store) -> None:
+    store.put_articles([NEWS])
+    store.put_events([click("a", NEWS.id, 1_100, visitor="v1")])
+    mark = store.changes(Mark()).mark
+    store.erase("v1", at=1_200)
+    changes = store.changes(mark)
+    assert (changes.erased, changes.events) == (["v1"], [])
+    assert store.changes(changes.mark).erased == []
+    snapshot = store.snapshot(5_000)
+    assert snapshot.mark == changes.mark
+    assert (len(snapshot.visitors), len(snapshot.interactions)) == (0, 0)
+
+
+def test_old_events_are_pruned_by_age_and_only_they(store: Store) -> None:
+    store.put_events(click(f"e{n}", NEWS.id, n) for n in range(25_000))
+    assert store.prune_events(before=20_500) == 20_500
+    assert store.counts()["events"] == 4_500
+    assert store.prune_events(before=20_500) == 0
+
+
+def test_a_withdrawn_article_comes_back_when_whoever_puts_it_means_it(store: Store) -> None:
+    store.put_articles([NEWS])
+    store.withdraw([NEWS.id], at=1_500)
+    assert store.put_articles([NEWS], revive=True) == Counts(changed=1)
+    assert store.article(NEWS.id) == NEWS
+    assert store.put_articles([NEWS], revive=True) == Counts(same=1)
 
 
 def test_changes_come_in_bounded_pieces_without_a_gap(store: Store) -> None:
@@ -126,7 +169,7 @@ def test_changes_come_in_bounded_pieces_without_a_gap(store: Store) -> None:
     mark, seen = Mark(), []
     while (changes := store.changes(mark, most=10)).mark != mark:
         mark = changes.mark
-        seen.append([event.at for event in changes.events])
+        seen.append([event.at for _, event in changes.events])
     assert [len(piece) for piece in seen] == [10, 10, 5]
     assert [at for piece in seen for at in piece] == list(range(25))
 

@@ -38,7 +38,7 @@ def import_(store: Store, name: str, directory: Path, var: Path) -> tuple[Summar
 
 def kept(store: Store) -> tuple[dict[str, Article], list[Event]]:
     changes = store.changes(Mark())
-    return {a.key: a for a in changes.articles}, changes.events
+    return {a.key: a for a in changes.articles}, [event for _, event in changes.events]
 
 
 # --- MIND

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from data.store import Mark
 from recsys.ids import Vocabulary
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
@@ -27,10 +27,8 @@ class Known:
     interactions: Interactions
 
     @property
-    def mark(self) -> SimpleNamespace:
-        return SimpleNamespace(
-            article_revision=len(self.articles), event_seq=len(self.interactions)
-        )
+    def mark(self) -> Mark:
+        return Mark(article_revision=len(self.articles), event_seq=len(self.interactions))
 
     def snapshot(self, until: int) -> "Known":
         return Known(self.articles, self.visitors, self.interactions.before(until))

@@ -33,7 +33,7 @@ def test_a_run_publishes_what_it_returns(sample, root):
     bundle = run(sample, root, RECIPE, NOW, report=stages.append)
     assert current(root) == bundle.id
     assert verify(root / bundle.id).parent == before
-    assert bundle.manifest.mark == {"article_revision": 60, "event_seq": 300}
+    assert bundle.manifest.mark == {"article_revision": 60, "event_seq": 300, "erasure_seq": 0}
     assert (bundle.manifest.created, bundle.manifest.config_hash) == (NOW, RECIPE.hash)
     done = [stage for stage in stages if stage.done]
     assert [s.name for s in stages if not s.done] == [s.name for s in done]
