@@ -47,11 +47,14 @@ def serve(
     from service.settings import Settings
 
     setup: Setup = context.obj
+    setup.load_keyring()  # what is wrong with it is said here, once, and not by every worker
     settings = Settings(
         bundles=setup.bundles.absolute(),
         store_url=setup.store_url,
+        keyring=setup.keyring.absolute(),
         sites=setup.sites,
         policy=setup.policy,
+        limits=setup.limits,
         demo=demo,
     )
     listen = server.Listen(host, port, workers, threads)

@@ -12,7 +12,7 @@ from data.keyring import Keyring
 from recsys.config import load_toml, parse, within
 from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy
-from service.settings import Site
+from service.settings import Limits, Site
 from training.recipe import Recipe
 
 
@@ -46,6 +46,7 @@ class Setup:
     policy: Policy = field(default_factory=Policy)
     recipe: Recipe = field(default_factory=Recipe)
     retention: Retention = field(default_factory=Retention)
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def store_url(self) -> str:
@@ -88,6 +89,7 @@ TABLES: dict[str, Any] = {
     "policy": Policy,
     "train": Recipe,
     "retention": Retention,
+    "limits": Limits,
 }
 
 

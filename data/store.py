@@ -204,6 +204,12 @@ class Store:
             ).first()
         return article_of(row) if row else None
 
+    def knows(self, id: ArticleId) -> bool:
+        """Return whether there is an article, be it withdrawn."""
+        named = select(articles.c.site).where(articles.c.site == id.site, articles.c.key == id.key)
+        with self.reading() as connection:
+            return connection.execute(named).first() is not None
+
     def latest(self, site: str, most: int) -> list[Article]:
         """Return the articles of a site that are up, newest first."""
         newest = articles.c.published.desc(), articles.c.key

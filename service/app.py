@@ -5,9 +5,25 @@ from pathlib import Path
 
 from flask import Flask, Response, request
 from flask_openapi3 import Info, OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import demo, headers, health, metrics, observe, problems, recommendations, widget
+from service import (
+    access,
+    articles,
+    demo,
+    events,
+    headers,
+    health,
+    metrics,
+    observe,
+    problems,
+    recommendations,
+    trending,
+    visitors,
+    widget,
+)
 from service.holder import Holder
+from service.limits import Gate
 from service.settings import Settings
 
 DESCRIPTION = "Recommendations across the sites of a publisher network."
@@ -24,17 +40,23 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app = OpenAPI(
         "service",
         info=Info(title="recsys", version=version("recsys"), description=DESCRIPTION),
-        security_schemes={},  # none yet; without it the document says null, which is not OpenAPI
+        security_schemes=access.SCHEME,
         validation_error_status=422,
         validation_error_model=problems.Problem,
         validation_error_callback=problems.invalid,
     )
-    app.config.update(SWAGGER_HTML_STRING=DOCS, MAX_CONTENT_LENGTH=1_000_000)
+    app.config.update(SWAGGER_HTML_STRING=DOCS, MAX_CONTENT_LENGTH=20_000_000)
     app.json.sort_keys = False
+    if settings.limits.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.limits.trusted_proxies)  # type: ignore[method-assign]
     observe.register(app)
     headers.register(app)
     problems.register(app)
     app.register_api(recommendations.blueprint(holder, settings))
+    app.register_api(trending.blueprint(holder, settings))
+    app.register_api(events.blueprint(holder, settings, Gate(settings.limits, local=settings.demo)))
+    app.register_api(articles.blueprint(holder, settings))
+    app.register_api(visitors.blueprint(holder))
     app.register_api(health.blueprint(holder))
     app.register_blueprint(metrics.blueprint())
     app.register_blueprint(widget.blueprint())

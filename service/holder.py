@@ -3,21 +3,25 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import structlog
 from threadpoolctl import threadpool_limits
 
+from data import access
+from data import keyring as keyrings
+from data.access import ApiKey
 from data.follow import Follower
+from data.keyring import Keyring
 from data.store import Store
 from recsys import bundle as bundles
 from recsys.bundle import Bundle
 from recsys.engine import Engine
 from recsys.errors import BundleMissing, RecsysError
 from recsys.live import Live
-from recsys.types import Query
+from recsys.types import ArticleId, Query
 from service import metrics
 from service.settings import Settings
 
@@ -65,8 +69,13 @@ class Holder:
         self._opening = threading.Lock()
         self._served = self._assemble(Bundle.empty())
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._looked = threading.Event()
         self.state = State()
+        self.keyring: Keyring = keyrings.load(settings.keyring, int(time.time()))
+        """Secrets that ids are hashed and slates are signed with."""
+        self.keys: Mapping[str, ApiKey] = {}
+        """Keys of those who write, by id."""
 
     @property
     def engine(self) -> Engine:
@@ -85,6 +94,10 @@ class Holder:
         """Return the sites that have articles."""
         return sorted(self._served.live.view.catalogue.sites)
 
+    def knows(self, article: ArticleId) -> bool:
+        """Return whether an article is known here, be it withdrawn."""
+        return str(article) in self._served.live.view.catalogue.ids
+
     def readers(self, most: int = 4) -> list[str]:
         """Return some readers with a history, for the demo."""
         bundle = self._served.bundle
@@ -100,19 +113,26 @@ class Holder:
     def stop(self) -> None:
         """End the thread at its next turn."""
         self._stop.set()
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Have the thread look at once: somebody has just written."""
+        self._wake.set()
 
     def refresh(self, now: int) -> None:
         """Take a new bundle if there is one, and whatever the store has learned; never raises."""
         bundle = self._attempt("bundle", self._take_bundle, now)
         store = self._attempt("store", self._follow_store, now)
+        keys = self._attempt("access", self._follow_access, now)
         self.state = dataclasses.replace(
             self.state,
             refreshed=now,
             store_reachable=not store,
-            error="; ".join(filter(None, (bundle, store))),
+            error="; ".join(filter(None, (bundle, store, keys))),
         )
         if self.state.bundle:
             metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
+        metrics.BUNDLE_REFUSED.set(bool(self.state.refused))
 
     def _attempt(self, what: str, step: Callable[[int], None], now: int) -> str:
         """Do one step and return why it failed, empty where it did not."""
@@ -132,7 +152,8 @@ class Holder:
             while not self._stop.is_set():
                 self.refresh(int(time.time()))
                 self._looked.set()
-                self._stop.wait(self._settings.refresh)
+                self._wake.wait(self._settings.refresh)
+                self._wake.clear()
 
     def _take_bundle(self, now: int) -> None:
         state = self.state
@@ -187,6 +208,11 @@ class Holder:
         finally:
             # Trends fade and articles expire even while the store is away.
             self._served.live.refresh(now)
+
+    def _follow_access(self, now: int) -> None:
+        """Take up keys and secrets as they are now: what was revoked ends within a refresh."""
+        self.keys = {key.id: key for key in access.keys(self.store)}
+        self.keyring = keyrings.load(self._settings.keyring, now)
 
     def _following(self, served: Served) -> Served:
         return dataclasses.replace(served, follower=Follower.begin(self.store, served.live))

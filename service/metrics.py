@@ -38,6 +38,15 @@ BUNDLE_AGE = Gauge(
 )
 
 
+BUNDLE_REFUSED = Gauge(
+    "recsys_bundle_refused",
+    "1 while a worker refuses the bundle that is current and serves an older one.",
+    [],
+    multiprocess_mode="livemax",
+)
+EVENTS = Counter("recsys_events", "Events posted, by what became of them.", ["result"])
+
+
 def blueprint() -> Blueprint:
     """Return the route that Prometheus scrapes."""
     pages = Blueprint("metrics", __name__)

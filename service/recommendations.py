@@ -1,7 +1,8 @@
 """Answers article pages: the request this whole project exists for."""
 
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -9,7 +10,7 @@ from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 
 from recsys.types import ArticleId, Card
-from service import demo, metrics
+from service import demo, metrics, slates
 from service.holder import Holder
 from service.problems import DESCRIBED
 from service.settings import Settings
@@ -30,14 +31,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         The page names its article by `site` and `key`, by `article` or by `url`; the front page
         of a site names only its `site`. Whatever nobody knows is said in `notes`, never an error.
         """
-        try:
-            body = _answer(query, holder, settings)
-        except Exception:
-            # The article page must not suffer: it shows no box, and the log says why.
-            log.exception("engine failed")
-            metrics.ENGINE_FAILURES.inc()
-            body = _nothing(f"the engine failed on request {g.request_id}")
-        return respond(body)
+        return respond(answer(query, holder, settings))
 
     @api.after_request
     def share(response: Response) -> Response:
@@ -48,24 +42,41 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
     return api
 
 
+def answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
+    """Return the answer to a page; an empty one where the engine fails, for the page must not."""
+    try:
+        return _answer(ask, holder, settings)
+    except Exception:
+        log.exception("engine failed")
+        metrics.ENGINE_FAILURES.inc()
+        return _nothing(f"the engine failed on request {g.request_id}")
+
+
 def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
-    engine = holder.engine
-    query, notes = parse_query(ask, int(time.time()), engine.find_url)
+    engine, keyring, now = holder.engine, holder.keyring, int(time.time())
+    seed = secrets.randbits(63)
+    query, notes = parse_query(ask, now, seed, engine.find_url, keyring.visitor)
     if query.site and settings.sites and query.site not in settings.sites:
         notes.append(f"site {query.site!r} is not in the configuration")
     if not engine.bundle.manifest.files:  # the one in memory, before the first training
         notes.append("there is no bundle yet; the store's articles are shown as they come")
     slate = engine.recommend(query)
-    body = dump_slate(slate, _cards(engine.card, settings, query.visitor), settings, notes)
+
+    def sign(slots: Sequence[tuple[ArticleId, float]]) -> str:
+        return slates.sign(slate.id, query.site, now, slots, keyring)
+
+    card = cards(engine.card, settings, ask.visitor)
+    body = dump_slate(slate, card, settings, notes, sign)
     metrics.FILL.observe(len(slate.items) / query.n)
     for item in slate.items:
         metrics.ITEMS.labels(item.source).inc()
     return body
 
 
-def _cards(
-    card: Callable[[ArticleId], Card], settings: Settings, visitor: str
+def cards(
+    card: Callable[[ArticleId], Card], settings: Settings, visitor: str = ""
 ) -> Callable[[ArticleId], Card]:
+    """Return what draws an article; the demo leads to its page here, for the same reader."""
     return (lambda article: demo.card(card(article), visitor)) if settings.demo else card
 
 

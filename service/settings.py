@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recsys.config import within
 from recsys.policy import Policy
 
 
@@ -17,6 +18,28 @@ class Site:
     """Address of its front page."""
     language: str = ""
     """Its main language, as in ``lang`` of its pages."""
+    origins: tuple[str, ...] = ()
+    """Further origins of its pages, as https://m.example.org; that of `url` is one anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What senders may do; each worker counts for itself."""
+
+    events_per_minute: int = 300
+    """Events a minute from one address without a key."""
+    key_events_per_minute: int = 600_000
+    """Events a minute with one key."""
+    openings: int = 5
+    """Openings of one article from one address without a key in ten minutes."""
+    remembered: int = 100_000
+    """Addresses that are counted at a time; the least recent is forgotten."""
+    trusted_proxies: int = 0
+    """Proxies in front of the service whose `X-Forwarded-For` is believed."""
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            within(name, getattr(self, name), 0 if name == "trusted_proxies" else 1, 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +50,12 @@ class Settings:
     """Directory of the bundles; it may be absent or empty."""
     store_url: str
     """SQLAlchemy URL of the store."""
+    keyring: Path
+    """File of the secrets that ids are hashed and slates are signed with."""
     sites: Mapping[str, Site] = field(default_factory=dict)
     """Known sites by id, in the order in which pages list them; empty accepts any."""
     policy: Policy = field(default_factory=Policy)
+    limits: Limits = field(default_factory=Limits)
     demo: bool = False
     """Serve article pages of the network under /demo/, and link cards to them."""
     refresh: float = 1.0

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import orjson
@@ -40,7 +40,12 @@ class Ask(Parameters):
     article: str = Field("", max_length=577, description="The page's article, as `site/key`.")
     url: str = Field("", max_length=2048, description="Address of the page, where no key is known.")
     visitor: str = Field(
-        "", max_length=128, description="Pseudonymous id of a reader who has consented."
+        "", max_length=128, description="Id of a reader; it counts only together with `consent`."
+    )
+    consent: bool = Field(
+        False,
+        description="Whether the reader allows to be known again; without it `visitor` is "
+        "neither used nor kept.",
     )
     history: str = Field(
         "",
@@ -91,8 +96,8 @@ class Ask(Parameters):
         return self
 
 
-class ItemOut(BaseModel):
-    """One card."""
+class CardOut(BaseModel):
+    """What a page needs to draw an article."""
 
     site: str
     key: str
@@ -104,7 +109,17 @@ class ItemOut(BaseModel):
     image: str = Field(description="Absolute http(s), a path on this service, or empty.")
     sponsored: bool
     published: int = Field(description="UTC seconds.")
+
+
+class ItemOut(CardOut):
+    """One card."""
+
+    position: int = Field(description="Its slot, from 0; events about it name it.")
     score: float
+    propensity: float = Field(
+        description="Probability of this card in this slot, given those above it; 1 where nothing "
+        "was left to chance."
+    )
     source: str = Field(description="The source that ranked it highest.")
     reason: str = Field(description="Why it is shown, for people.")
 
@@ -112,15 +127,20 @@ class ItemOut(BaseModel):
 class Answer(BaseModel):
     """A slate of links for one page."""
 
-    slate: str = Field(description="Id of this slate.")
+    slate: str = Field(
+        description="Signed name of this slate, as `ID.PAYLOAD.MAC`; events about its cards bring "
+        "it back as it is."
+    )
     bundle: str = Field(description="The bundle that made it; `none` before the first training.")
     policy: str = Field(description="Digest of the policy that made it.")
     notes: list[str] = Field(description="What was unusual, for people.")
     items: list[ItemOut]
 
 
-def parse_query(ask: Ask, now: int, find_url: Lookup) -> tuple[Query, list[str]]:
-    """Return the engine's query and notes on what the page named but nobody knows."""
+def parse_query(
+    ask: Ask, now: int, seed: int, find_url: Lookup, pseudonym: Callable[[str], str]
+) -> tuple[Query, list[str]]:
+    """Return the engine's query and notes on what the page named but nobody knows or may use."""
     notes: list[str] = []
     article = None
     if ask.article:
@@ -131,49 +151,53 @@ def parse_query(ask: Ask, now: int, find_url: Lookup) -> tuple[Query, list[str]]
         article = find_url(ask.url)
         if article is None:
             notes.append("no article is known by this url")
+    if ask.visitor and not ask.consent:
+        notes.append("visitor was not used: it needs consent=1")
     history = [ArticleId.parse(part) for part in ask.history.split(",") if part]
-    site = ask.site or (article.site if article else "")
     query = Query(
-        site,
-        now,
-        article,
-        ask.visitor,
-        tuple(history[-MAX_HISTORY:]),
-        ask.n,
-        tuple(filter(None, ask.context.split(","))),
+        site=ask.site or (article.site if article else ""),
+        now=now,
+        article=article,
+        visitor=pseudonym(ask.visitor) if ask.consent else "",
+        history=tuple(history[-MAX_HISTORY:]),
+        n=ask.n,
+        context=tuple(filter(None, ask.context.split(","))),
+        seed=seed,
     )
     return query, notes
 
 
 def dump_slate(
-    slate: Slate, card: Callable[[ArticleId], Card], settings: Settings, notes: list[str]
+    slate: Slate,
+    card: Callable[[ArticleId], Card],
+    settings: Settings,
+    notes: list[str],
+    sign: Callable[[Sequence[tuple[ArticleId, float]]], str],
 ) -> dict[str, Any]:
-    """Return the answer to a page, as ``Answer`` describes it."""
-    items = []
+    """Return the answer to a page, as ``Answer`` describes it.
+
+    ``sign`` makes the slate's token of the articles in its slots and their propensities.
+    """
+    items: list[dict[str, Any]] = []
+    slots: list[tuple[ArticleId, float]] = []
     for item in slate.items:
-        shown = card(item.article)
-        if not safe(shown.url):
+        shown = dump_card(card(item.article), settings)
+        if shown is None:
             notes = [*notes, f"left out {item.article}: its url is neither http(s) nor a path"]
             continue
         items.append(
             {
-                "site": shown.site,
-                "key": shown.key,
-                "site_name": settings.site_name(shown.site),
-                "url": shown.url,
-                "title": shown.title,
-                "section": shown.section,
-                "language": shown.language,
-                "image": shown.image if safe(shown.image) else "",
-                "sponsored": shown.sponsored,
-                "published": shown.published,
+                **shown,
+                "position": len(items),
                 "score": round(float(item.score), 6),
+                "propensity": round(float(item.propensity), 6),
                 "source": item.source,
                 "reason": item.reason,
             }
         )
+        slots.append((item.article, item.propensity))
     return {
-        "slate": slate.id,
+        "slate": sign(slots),
         "bundle": slate.bundle_id,
         "policy": slate.policy_id,
         "notes": [*notes, *slate.notes],
@@ -181,9 +205,27 @@ def dump_slate(
     }
 
 
-def respond(body: dict[str, Any]) -> Response:
+def dump_card(shown: Card, settings: Settings) -> dict[str, Any] | None:
+    """Return a card as ``CardOut`` describes it, None where its address is not safe to follow."""
+    if not safe(shown.url):
+        return None
+    return {
+        "site": shown.site,
+        "key": shown.key,
+        "site_name": settings.site_name(shown.site),
+        "url": shown.url,
+        "title": shown.title,
+        "section": shown.section,
+        "language": shown.language,
+        "image": shown.image if safe(shown.image) else "",
+        "sponsored": shown.sponsored,
+        "published": shown.published,
+    }
+
+
+def respond(body: dict[str, Any], status: int = 200) -> Response:
     """Return a JSON response that is never kept: a withdrawn article is gone within seconds."""
-    response = Response(orjson.dumps(body), mimetype="application/json")
+    response = Response(orjson.dumps(body), status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 

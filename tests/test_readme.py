@@ -11,7 +11,7 @@ import pytest
 from cli.setup import Retention, StoreSettings
 from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
 from recsys.weights import Weights
-from service.settings import Site
+from service.settings import Limits, Site
 from training.recipe import Recipe
 
 README = Path(__file__).parent.parent / "README.md"
@@ -24,6 +24,7 @@ TABLES = {
     "train.weights": Weights,
     "store": StoreSettings,
     "retention": Retention,
+    "limits": Limits,
     "sites.ID": Site,
 }
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from data.store import Store
+from recsys.policy import Policy
 from recsys.types import Article, Event, Kind
 from service.settings import Settings, Site
 
@@ -24,6 +25,8 @@ SITES = {
     "culture": Site("Hana & Hearth", "https://culture.example/", "en"),
     "travel": Site("Slow Islands", "https://travel.example/", "en"),
 }
+STILL = Policy(exploration=0.0)
+"""What is left to chance has its own tests."""
 WORDS = """
 river station paper morning lantern harbour kitchen temple ticket winter garden bridge letter
 market island copper evening platform rice cedar window school craft silence festival wool
@@ -85,13 +88,16 @@ def var(tmp_path: Path) -> Path:
 
 def furnished(folder: Path) -> Path:
     lines = [f'[sites.{id}]\nname = "{s.name}"\nurl = "{s.url}"\n' for id, s in SITES.items()]
+    lines.append("[policy]\nexploration = 0.0\n")
     (folder / "recsys.toml").write_text("\n".join(lines))
     return folder
 
 
 @pytest.fixture
 def settings(var: Path) -> Settings:
-    return Settings(var / "bundles", f"sqlite:///{var / 'recsys.db'}", SITES)
+    return Settings(
+        var / "bundles", f"sqlite:///{var / 'recsys.db'}", var / "keyring.json", SITES, STILL
+    )
 
 
 @pytest.fixture

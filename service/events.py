@@ -1,0 +1,183 @@
+"""Takes what readers did: from browsers, whom nobody need believe, and from publishers' systems."""
+
+import time
+from typing import Any
+
+import orjson
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, RawModel, Tag
+from pydantic import BaseModel, Field
+
+from data.scope import Scope
+from recsys.errors import RecsysError
+from recsys.types import Event, Kind
+from service import access, metrics
+from service.holder import Holder
+from service.limits import Gate, is_bot
+from service.posted import Fault, Sender, event
+from service.problems import DESCRIBED, answer
+from service.settings import Settings
+from service.wire import respond
+
+TAG = Tag(name="events", description="What readers see, open and read.")
+BROWSER_ROWS, BROWSER_BYTES = 100, 64_000
+KEY_ROWS, KEY_BYTES = 5_000, 5_000_000
+DESCRIPTION = """\
+The body is `{"events": [...]}`, as `application/json` or, from `sendBeacon`, as `text/plain`. Each
+event holds `kind` (impression, click, read, comment, like, share), `site` and `key` of the article,
+and as known `id`, `at`, `session`, `dwell` (seconds), `context` (a list of `name:value`), and
+`visitor`, which counts only with `"consent": true`.
+
+An event about a card in a box brings back `slate` as the answer gave it, and `position`; it is
+checked against what was shown there. Others need an `id` of their own: the same id again counts
+nothing.
+
+Browsers need no key; the page's `Origin` must be one of its site. With a key (scope `events`)
+servers send for many readers, up to 5,000 events at once.
+
+Whatever is accepted is on the disk before the answer. Rows that are refused are named, and the rest
+is kept; only where none can be used, the answer is 422.
+"""
+
+
+class Refused(BaseModel):
+    """Why a row was not taken."""
+
+    row: int = Field(description="Its place in the batch, from 0.")
+    field: str
+    message: str
+
+
+class Taken(BaseModel):
+    """What became of a batch."""
+
+    accepted: int
+    repeated: int = Field(description="Known already; they count once.")
+    refused: list[Refused]
+
+
+class Body(RawModel):
+    """The batch, read by hand: beacons call it text."""
+
+    mimetypes = ["application/json", "text/plain"]  # noqa: RUF012 (theirs)
+
+
+def blueprint(holder: Holder, settings: Settings, gate: Gate) -> APIBlueprint:
+    """Return the route ``POST /v1/events``."""
+    api = APIBlueprint("events", __name__, abp_tags=[TAG], url_prefix="/v1")
+
+    @api.post(
+        "/events",
+        summary="What readers did",
+        description=DESCRIPTION,
+        responses={202: Taken, **dict.fromkeys((401, 403, 413, 415, 422, 429, 503), DESCRIBED)},
+    )
+    def events(raw: Body) -> Response:
+        sender = _sender(holder, settings)
+        if isinstance(sender, Response):
+            return sender
+        rows = _rows(sender)
+        if isinstance(rows, Response):
+            return rows
+        if not gate.admits(sender.key.id if sender.key else "", len(rows)):
+            response = answer(429, "Too many events within a minute; send the rest later.")
+            response.headers["Retry-After"] = "60"
+            return response
+        return _take(rows, sender, holder, settings, gate)
+
+    @api.after_request
+    def share(response: Response) -> Response:
+        response.headers.add("Vary", "Origin")
+        given = request.headers.get("Origin", "")
+        sites = access.sites_of_origin(settings)
+        if sites is None or sites:
+            response.headers["Access-Control-Allow-Origin"] = given
+            response.headers["Access-Control-Allow-Methods"] = "POST"
+            response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+            response.headers["Access-Control-Max-Age"] = "86400"
+        return response
+
+    return api
+
+
+def _sender(holder: Holder, settings: Settings) -> Sender | Response:
+    if request.headers.get("Authorization"):
+        return Sender(access.require(holder, Scope.EVENTS), None)
+    sites = access.sites_of_origin(settings)
+    if sites is not None and not sites:
+        return answer(
+            403,
+            "Events without a key are taken from the pages of known sites only: name the page's"
+            " origin as [sites.ID] url or origins, or send a key.",
+        )
+    return Sender(None, sites)
+
+
+def _rows(sender: Sender) -> list[Any] | Response:
+    most, most_bytes = (KEY_ROWS, KEY_BYTES) if sender.key else (BROWSER_ROWS, BROWSER_BYTES)
+    request.max_content_length = most_bytes
+    if request.mimetype not in Body.mimetypes:
+        return answer(415, f"The body is {request.mimetype or 'of no type'}; expected JSON.")
+    try:
+        body = orjson.loads(request.get_data(cache=False))
+    except orjson.JSONDecodeError as error:
+        return answer(422, f"The body is not JSON: {error}")
+    rows = body.get("events") if isinstance(body, dict) else None
+    if not isinstance(rows, list) or not rows:
+        return answer(422, 'The body holds no events; expected {"events": [...]}.')
+    if len(rows) > most:
+        return answer(413, f"The body holds {len(rows)} events; at most {most} are taken at once.")
+    return rows
+
+
+def _take(
+    rows: list[Any], sender: Sender, holder: Holder, settings: Settings, gate: Gate
+) -> Response:
+    now = int(time.time())
+    bot = sender.key is None and is_bot(request.user_agent.string)
+    events: list[Event] = []
+    refused: list[dict[str, Any]] = []
+    for place, row in enumerate(rows):
+        try:
+            if bot:
+                raise Fault("", "crawlers are not counted", "bot")
+            made = event(row, sender, holder.keyring, now)
+            _refuse_unknown(made, sender, holder, settings)
+            if sender.key is None and made.kind != Kind.IMPRESSION:
+                _refuse_repetition(made, gate)
+            events.append(made)
+        except Fault as fault:
+            metrics.EVENTS.labels(fault.reason).inc()
+            refused.append({"row": place, "field": fault.field, "message": fault.message})
+    try:
+        counts = holder.store.put_events(events)
+    except RecsysError:
+        response = answer(503, "The store cannot be written now; nothing was kept, send it again.")
+        response.headers["Retry-After"] = "5"
+        return response
+    metrics.EVENTS.labels("accepted").inc(counts.new)
+    metrics.EVENTS.labels("repeated").inc(counts.same)
+    body = {"accepted": counts.new, "repeated": counts.same, "refused": refused}
+    if events or bot:
+        return respond(body, 202)
+    errors = [
+        {"field": f"events.{r['row']}.{r['field']}".rstrip("."), "message": r["message"]}
+        for r in refused
+    ]
+    return answer(
+        422, f"None of {len(rows)} events can be used: {errors[0]['message']}", errors=errors
+    )
+
+
+def _refuse_unknown(made: Event, sender: Sender, holder: Holder, settings: Settings) -> None:
+    site = made.article.site
+    if site not in (settings.sites or holder.sites()):
+        raise Fault("site", f"{site!r} is not a site of this network", "site")
+    # Systems may be ahead of their articles; a browser stands on one.
+    if sender.key is None and not holder.knows(made.article):
+        raise Fault("key", f"article {str(made.article)!r} is unknown", "article")
+
+
+def _refuse_repetition(made: Event, gate: Gate) -> None:
+    if not gate.opens(str(made.article)):
+        raise Fault("", "this address has opened the article several times already", "repeat")

@@ -1,0 +1,127 @@
+"""Turns what somebody posted into an event, or says why it is not believed."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from data.access import ApiKey
+from data.importers.rows import KINDS, Context, Id, Key, Site, moment
+from data.keyring import Keyring
+from data.scope import Scope
+from recsys.types import ArticleId, Event
+from service import slates
+
+LATE = 3600
+"""Seconds that a browser may lag behind: what it says of earlier is taken for this long ago."""
+
+
+class Row(BaseModel):
+    """One event as it is posted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["impression", "click", "read", "comment", "like", "share"]
+    site: Site
+    key: Key
+    id: Id = ""
+    at: Annotated[int | None, BeforeValidator(lambda v: None if v is None else moment(v))] = None
+    consent: bool = False
+    visitor: Id = ""
+    session: Id = ""
+    dwell: float = Field(0.0, ge=0, le=86_400)
+    slate: str = Field("", max_length=slates.LONGEST)
+    position: int = Field(-1, ge=-1, le=1_000)
+    context: Context = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault(Exception):
+    """Why a row cannot be taken."""
+
+    field: str
+    message: str
+    reason: str
+    """Its label in the metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who posts, and what is believed of them."""
+
+    key: ApiKey | None
+    sites: set[str] | None
+    """Sites whose pages a browser may be on; None for any."""
+
+
+def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
+    """Return the event that a row posts; raises ``Fault`` where it is not to be believed.
+
+    An event about a card takes everything from the signed slate: where it was shown, in which slot
+    and with what probability. Its id follows from these, so that a card is seen once and clicked
+    once however often that is posted.
+    """
+    posted = _parsed(row)
+    article = ArticleId(posted.site, posted.key)
+    if posted.slate:
+        shown = _shown(posted.slate, keyring, now)
+        propensity = shown.propensity(article, posted.position)
+        if propensity is None:
+            raise Fault("position", "the slate did not show this article there", "slate")
+        _refuse_stranger(sender, "slate", shown.site)
+        id, slate, page = f"{shown.id}:{posted.kind}:{posted.position}", shown.id, shown.site
+        position = posted.position
+    elif posted.id:
+        _refuse_stranger(sender, "site", posted.site)
+        id, slate, page, position, propensity = posted.id, "", "", -1, 1.0
+    else:
+        raise Fault("id", "is missing; only an event about a slate has one without saying", "row")
+    return Event(
+        id=id,
+        kind=KINDS[posted.kind],
+        article=article,
+        at=_clamped(posted.at, sender, now),
+        visitor=keyring.visitor(posted.visitor) if posted.consent else "",
+        session=keyring.session(posted.session),
+        seen_on=page,
+        dwell=posted.dwell,
+        slate=slate,
+        position=position,
+        propensity=propensity,
+        context=tuple(posted.context),
+    )
+
+
+def _parsed(row: Any) -> Row:
+    try:
+        return Row.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").strip()
+        raise Fault(field, message, "row") from error
+
+
+def _shown(token: str, keyring: Keyring, now: int) -> slates.Shown:
+    try:
+        return slates.read(token, keyring, now)
+    except slates.Forged as error:
+        raise Fault("slate", str(error), "slate") from error
+
+
+def _refuse_stranger(sender: Sender, field: str, page: str) -> None:
+    """Refuse what happened on a page that the sender has nothing to do with."""
+    if not page:  # a slate for a page that did not say where it is
+        return
+    if sender.key is not None:
+        if not sender.key.may(Scope.EVENTS, page):
+            raise Fault(field, f"the key may not write for the site {page!r}", "site")
+    elif sender.sites is not None and page not in sender.sites:
+        raise Fault(field, f"the page's origin is none of the site {page!r}", "origin")
+
+
+def _clamped(at: int | None, sender: Sender, now: int) -> int:
+    """Return the time of an event: never later than now, and of a browser never much earlier."""
+    if at is None:
+        return now
+    return min(max(at, now - LATE) if sender.key is None else max(at, 0), now)
