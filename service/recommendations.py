@@ -63,7 +63,9 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
     slate = engine.recommend(query)
 
     def sign(slots: Sequence[tuple[ArticleId, float]]) -> str:
-        return slates.sign(slate.id, query.site, now, slots, keyring)
+        # A slate for a site that nobody knows proves no page.
+        site = query.site if query.site in (settings.sites or holder.sites()) else ""
+        return slates.sign(slate.id, site, now, slots, keyring)
 
     card = cards(engine.card, settings, ask.visitor)
     body = dump_slate(slate, card, settings, notes, sign)
