@@ -68,7 +68,9 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
         return slates.sign(slate.id, site, now, slots, keyring)
 
     card = cards(engine.card, settings, ask.visitor)
-    body = dump_slate(slate, card, settings, notes, sign)
+    known = query.article is not None and holder.knows(query.article)
+    article = str(query.article) if known else ""
+    body = dump_slate(slate, article, card, settings, notes, sign)
     metrics.FILL.observe(len(slate.items) / query.n)
     for item in slate.items:
         metrics.ITEMS.labels(item.source).inc()
@@ -83,4 +85,4 @@ def cards(
 
 
 def _nothing(note: str) -> dict[str, Any]:
-    return {"slate": "", "bundle": "", "policy": "", "notes": [note], "items": []}
+    return {"slate": "", "article": "", "bundle": "", "policy": "", "notes": [note], "items": []}

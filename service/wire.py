@@ -131,6 +131,7 @@ class Answer(BaseModel):
         description="Signed name of this slate, as `ID.PAYLOAD.MAC`; events about its cards bring "
         "it back as it is."
     )
+    article: str = Field(description="The page's article as `site/key`, where it is known.")
     bundle: str = Field(description="The bundle that made it; `none` before the first training.")
     policy: str = Field(description="Digest of the policy that made it.")
     notes: list[str] = Field(description="What was unusual, for people.")
@@ -169,12 +170,13 @@ def parse_query(
 
 def dump_slate(
     slate: Slate,
+    article: str,
     card: Callable[[ArticleId], Card],
     settings: Settings,
     notes: list[str],
     sign: Callable[[Sequence[tuple[ArticleId, float]]], str],
 ) -> dict[str, Any]:
-    """Return the answer to a page, as ``Answer`` describes it.
+    """Return the answer to a page about ``article`` (``site/key``), as ``Answer`` describes it.
 
     ``sign`` makes the slate's token of the articles in its slots and their propensities.
     """
@@ -198,6 +200,7 @@ def dump_slate(
         slots.append((item.article, item.propensity))
     return {
         "slate": sign(slots),
+        "article": article,
         "bundle": slate.bundle_id,
         "policy": slate.policy_id,
         "notes": [*notes, *slate.notes],
