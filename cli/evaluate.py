@@ -118,6 +118,7 @@ def evaluate(
         mine = [line for line in lines if line.task == name]
         out.print(_table(name, mine))
         out.print(compare(mine), soft_wrap=True)
+        out.print(_by_reader(name, mine))
 
 
 def _known(option: str, names: Iterable[str], known: Iterable[str]) -> list[Any]:
@@ -200,6 +201,18 @@ def _table(task: str, lines: list[Any]) -> Table:
             f"{line.elsewhere:.3f}",
             "-" if line.diversity != line.diversity else f"{line.diversity:.3f}",
             f"{line.milliseconds:.1f}",
+        )
+    return table
+
+
+def _by_reader(task: str, lines: list[Any]) -> Table:
+    table = Table("system", title=f"{task}, HR@10 by reader")
+    for group in lines[0].readers if lines else ():
+        table.add_column(f"{group.kind} to the bundle ({group.questions:,})", justify="right")
+    for line in lines:
+        rates = (group.hit_rate for group in line.readers)
+        table.add_row(
+            line.system, *(f"{r.mean:.3f} [dim]{r.low:.3f}-{r.high:.3f}[/]" for r in rates)
         )
     return table
 

@@ -96,13 +96,29 @@ class Answers:
     """int64[q]: the visit that each question belongs to"""
     home: Int32
     """int32[q]: row of the page's article, or of the target where there is no page"""
+    visitor: Int32
+    """int32[q]: the reader, -1 where unknown"""
 
 
 class EngineSystem:
-    """The engine as it is served, fed step by step."""
+    """The engine as it is served, fed step by step.
 
-    def __init__(self, name: str, engine: Engine, history: History) -> None:
+    Where ``names_reader`` or ``tells_visit`` is off, pages do not say who reads, or what was
+    read before in the visit.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        engine: Engine,
+        history: History,
+        *,
+        names_reader: bool = True,
+        tells_visit: bool = True,
+    ) -> None:
         self.name = name
+        self._names_reader = names_reader
+        self._tells_visit = tells_visit
         self._engine = engine
         self._history = history
         self._ids = [article.id for article in history.articles]
@@ -141,8 +157,8 @@ class EngineSystem:
                 site=page.site if page else "",
                 now=ask.now,
                 article=page,
-                visitor=self._visitor(ask.visitor),
-                history=tuple(self._ids[row] for row in ask.trail[:-1]),
+                visitor=self._visitor(ask.visitor) if self._names_reader else "",
+                history=tuple(self._ids[row] for row in ask.trail[:-1] if self._tells_visit),
                 n=k,
                 context=ask.context,
             )
@@ -174,7 +190,7 @@ def replay(
     goes back to an article is asked about all the same: every system that never repeats itself
     misses it. ``tick`` is called for every opening from ``cut`` on.
     """
-    asked: list[tuple[Int32, int, int, int]] = []
+    asked: list[tuple[Int32, int, int, int, int]] = []
     draw = np.random.default_rng(seed)
     publish = _Publisher(history.articles, system)
     refreshed = 0
@@ -191,7 +207,7 @@ def replay(
                 ask = Ask(step.visitor, step.at, step.trail, opened, context)
                 shown = system.recommend(ask, k)
                 home = step.trail[-1] if step.trail else step.article
-                asked.append((shown, step.article, step.visit, home))
+                asked.append((shown, step.article, step.visit, home, step.visitor))
             tick()
         publish.one(step.article)
         system.observe(step)
@@ -200,9 +216,10 @@ def replay(
         line[: len(shown)] = shown
     return Answers(
         lists,
-        target=np.array([target for _, target, _, _ in asked], np.int32),
-        visit=np.array([visit for _, _, visit, _ in asked], np.int64),
-        home=np.array([home for *_, home in asked], np.int32),
+        target=np.array([target for _, target, *_ in asked], np.int32),
+        visit=np.array([visit for _, _, visit, *_ in asked], np.int64),
+        home=np.array([home for *_, home, _ in asked], np.int32),
+        visitor=np.array([visitor for *_, visitor in asked], np.int32),
     )
 
 

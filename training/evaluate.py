@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys import metrics
-from recsys.arrays import Float32, Int32
+from recsys.arrays import Bool, Float32, Int32
 from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle
 from recsys.embed import text_of
@@ -21,6 +21,16 @@ from recsys.replay import Answers, EngineSystem, History, System, TaskName, repl
 
 K = 10
 ENGINE = "engine"
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What one system reached for one kind of readers."""
+
+    kind: str
+    """``known`` to the bundle, or ``unknown`` to it."""
+    questions: int
+    hit_rate: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,20 @@ class Line:
     """Mean 1 - cosine within a list; NaN without texts."""
     lead: Interval | None
     """By how much the engine's hit rate is above this system's, paired by visit."""
+    readers: tuple[Readers, ...]
+    """The hit rate once more, for readers whom the bundle knows and for the others."""
     milliseconds: float
     """Mean time of an answer, learning from the stream between answers included."""
 
 
 SYSTEMS: dict[str, Callable[[Bundle, Policy, History], System]] = {
     ENGINE: lambda bundle, policy, history: _engine(ENGINE, bundle, policy, history),
+    "engine, no reader id": lambda bundle, policy, history: _engine(
+        "engine, no reader id", bundle, policy, history, names_reader=False
+    ),
+    "engine, page only": lambda bundle, policy, history: _engine(
+        "engine, page only", bundle, policy, history, names_reader=False, tells_visit=False
+    ),
     "co-visitation": lambda _, __, history: CoVisitation(len(history.articles)),
     "recent popularity (1 h)": lambda _, __, history: RecentPopularity(len(history.articles)),
     "most popular": lambda _, __, history: MostPopular(len(history.articles)),
@@ -115,7 +133,7 @@ def compare(lines: Sequence[Line]) -> str:
 
     It says so where the simpler system is better, and where the interval does not tell.
     """
-    others = [line for line in lines if line.lead is not None]
+    others = [line for line in lines if line.lead and not line.system.startswith(ENGINE)]
     engine = [line for line in lines if line.system == ENGINE]
     if not others or not engine or not engine[0].questions:
         return "There was nothing to compare."
@@ -159,8 +177,19 @@ def _line(
         elsewhere=metrics.share_elsewhere(answers.lists, truth.site, truth.site[answers.home]),
         diversity=metrics.intra_list_diversity(answers.lists, truth.vectors),
         lead=lead,
+        readers=_readers(rank, answers, truth, seed),
         milliseconds=1000 * spent / max(len(answers.target), 1),
     )
+
+
+def _readers(rank: Int32, answers: Answers, truth: "_Truth", seed: int) -> tuple[Readers, ...]:
+    known = truth.known[answers.visitor]
+    found = []
+    for kind, of in (("known", known), ("unknown", ~known)):
+        hits = metrics.hits(rank[of], K)
+        rate = metrics.bootstrap(hits, answers.visit[of], seed=seed)
+        found.append(Readers(kind, int(of.sum()), rate))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +199,8 @@ class _Truth:
     site: Int32
     vectors: Float32
     eligible: int
+    known: Bool
+    """bool[V + 1]: which readers the bundle has seen; the last entry stands for -1."""
 
     @classmethod
     def of(cls, history: History, bundle: Bundle, end: int) -> "_Truth":
@@ -178,11 +209,14 @@ class _Truth:
             site=codes.rows(article.site for article in history.articles),
             vectors=bundle.embedder.embed([text_of(article) for article in history.articles]),
             eligible=sum(article.published < end for article in history.articles),
+            known=np.array([*(v in bundle.visitors for v in history.visitors), False]),
         )
 
 
-def _engine(name: str, bundle: Bundle, policy: Policy, history: History) -> System:
-    return EngineSystem(name, Engine(bundle, Live(bundle), policy), history)
+def _engine(name: str, bundle: Bundle, policy: Policy, history: History, **page: bool) -> System:
+    # History cannot say how a card would have done that nobody was shown: nothing is tried out.
+    still = dataclasses.replace(policy, exploration=0.0)
+    return EngineSystem(name, Engine(bundle, Live(bundle), still), history, **page)
 
 
 def _single(name: str, source: str, bundle: Bundle, history: History) -> System:

@@ -89,6 +89,25 @@ def test_the_lead_is_the_difference_to_the_engine(lines):
             assert line.lead.low <= line.lead.mean <= line.lead.high
 
 
+def test_known_and_unknown_readers_are_told_apart(lines):
+    for line in lines:
+        known, unknown = line.readers
+        assert (known.kind, unknown.kind) == ("known", "unknown")
+        assert known.questions + unknown.questions == line.questions
+        hits = [g.questions * g.hit_rate.mean for g in line.readers if g.questions]
+        assert sum(hits) == pytest.approx(line.questions * line.hit_rate.mean)
+
+
+def test_pages_that_tell_less_are_answered_all_the_same(lines):
+    for task in TASKS:
+        found = {line.system: line for line in lines if line.task == task}
+        quiet = [found["engine, no reader id"], found["engine, page only"]]
+        assert all(line.hit_rate.mean > 0 for line in quiet)
+    # On the first page of a visit there is no visit to tell of.
+    first = {line.system: line for line in lines if line.task == "next article"}
+    assert first["engine, no reader id"].hit_rate == first["engine, page only"].hit_rate
+
+
 def test_one_seed_one_result(run, lines):
     chosen = [ENGINE, "co-visitation", "content only"]
     again = timeless(run(systems=chosen))
@@ -125,7 +144,7 @@ def test_progress_is_told(run):
 
 def line(system: str, rate: float, lead: Interval | None = None) -> Line:
     point = Interval(rate, rate, rate)
-    return Line("next click", system, 9, point, point, point, 0.5, 0.5, NAN, lead, 1.0)
+    return Line("next click", system, 9, point, point, point, 0.5, 0.5, NAN, lead, (), 1.0)
 
 
 @pytest.mark.parametrize(
