@@ -1,18 +1,24 @@
+import http.server
 import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
+import service as package
 from data.store import Store
 from recsys.policy import Policy
 from recsys.types import Article, Event, Kind
@@ -31,6 +37,19 @@ WORDS = """
 river station paper morning lantern harbour kitchen temple ticket winter garden bridge letter
 market island copper evening platform rice cedar window school craft silence festival wool
 """.split()  # noqa: SIM905
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+WIDGET = Path(package.__file__).parent / "static" / "widget.js"
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) window.shifted += one.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
 
 
 def article(site: str, place: int, **fields: object) -> Article:
@@ -176,3 +195,125 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
             return service
 
         yield started
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("RECSYS_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"RECSYS_REQUIRE_BROWSER=1, but there is no {CHROMIUM}")
+        pytest.skip(f"needs {CHROMIUM}; RECSYS_REQUIRE_BROWSER=1 makes this a failure")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Any]]:
+    """Open an address as a person would.
+
+    What the console or the policy says lands in `page.complaints`, what is asked of any server in
+    `page.asked`, and how far things jumped in `window.shifted`.
+    """
+    contexts = []
+    # A service that knows robots takes a headless browser for one.
+    agent = f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{chromium.version} Safari/537.36"
+
+    def opened(url: str, **options: Any) -> Page:
+        context = chromium.new_context(**{"user_agent": agent, **options})
+        contexts.append(context)
+        context.add_init_script(SHIFTS)
+        page: Any = context.new_page()
+        page.complaints, page.asked = [], []
+        page.on("console", lambda line: page.complaints.append(f"{line.type}: {line.text}"))
+        page.on("pageerror", lambda error: page.complaints.append(f"thrown: {error}"))
+        page.on("request", lambda request: page.asked.append(request))
+        page.goto(url, wait_until="networkidle")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@dataclass
+class Published:
+    """A publisher's site."""
+
+    url: str
+    pages: dict[str, Any]
+    """What lies at a path: (status, type, body), or a function that returns one."""
+    posted: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def publish() -> Iterator[Callable[..., Published]]:
+    """Serve a publisher's page with a tag in it, and further pages."""
+    servers = []
+
+    def published(
+        tag: str, policy: str = "", pages: dict[str, Any] | None = None, head: str = ""
+    ) -> Published:
+        page = (
+            f"<!DOCTYPE html><html lang=en><head><title>page</title>{head}</head>"
+            f"<body><main><h1>Page</h1>{tag}<p id=end>end</p></main></body></html>"
+        )
+        site = Published(
+            "",
+            {
+                "/": (200, "text/html", page),
+                "/widget.js": (200, "text/javascript", WIDGET.read_text("utf-8")),
+                "/favicon.ico": (204, "image/x-icon", ""),
+                **(pages or {}),
+            },
+        )
+
+        class Answers(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                found = site.pages.get(path, (404, "text/plain", ""))
+                status, kind, body = found() if callable(found) else found
+                self.send_response(status)
+                self.send_header("Content-Type", f"{kind}; charset=utf-8")
+                if policy and path == "/":
+                    self.send_header("Content-Security-Policy", policy)
+                self.end_headers()
+                with suppress(BrokenPipeError):  # the reader is gone
+                    self.wfile.write(body.encode())
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                site.posted.append(body.decode())
+                self.send_response(202)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        site.url = f"http://127.0.0.1:{server.server_port}/"
+        return site
+
+    yield published
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="session")
+def barriers() -> Callable[..., str]:
+    """Return what axe finds on a page, as text: empty where nothing bars anybody."""
+
+    def found(page: Page, *without: str) -> str:
+        rules = {rule: {"enabled": False} for rule in without}
+        results = Axe().run(page, options={"resultTypes": ["violations"], "rules": rules})
+        return "\n".join(
+            f"{violation['id']}: {node['html']} {node['failureSummary']}"
+            for violation in results.response["violations"]
+            for node in violation["nodes"]
+        )
+
+    return found
