@@ -19,6 +19,7 @@ from cli import (
     sample,
     serve,
     setup,
+    simulate,
     train,
     visitors,
 )
@@ -37,6 +38,7 @@ app.command()(evaluate.evaluate)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(visitors.app, name="visitors")
 app.add_typer(jobs.app, name="job")
