@@ -12,6 +12,7 @@ from service import (
     articles,
     demo,
     events,
+    fragment,
     headers,
     health,
     metrics,
@@ -59,6 +60,7 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app.register_api(visitors.blueprint(holder))
     app.register_api(health.blueprint(holder))
     app.register_blueprint(metrics.blueprint())
+    app.register_api(fragment.blueprint(holder, settings))
     app.register_blueprint(widget.blueprint())
     if settings.demo:
         app.register_blueprint(demo.blueprint(holder, settings))

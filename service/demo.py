@@ -11,9 +11,11 @@ from flask import Blueprint, Response, abort, render_template, request
 from recsys.types import Article, ArticleId, Card
 from service import headers
 from service.holder import Holder
-from service.settings import Settings
+from service.settings import Settings, Site
 
 LOOKS = 5
+READERS = [f"reader-{n}" for n in range(300)]
+"""Names of the sample network; the bundle knows only their pseudonyms."""
 FRONT, TEASERS = 25, 3
 
 
@@ -77,9 +79,9 @@ def _page(
         site=site,
         name=settings.site_name(site),
         look=look,
-        language=settings.sites[site].language if site in settings.sites else "",
+        told=settings.sites.get(site, Site()),
         reader=reader,
-        readers=list(dict.fromkeys([*holder.readers(), *filter(None, [reader])])),
+        readers=list(dict.fromkeys([*holder.readers(READERS), *filter(None, [reader])])),
         link=lambda path: _link(path, reader),
         today=f"{datetime.now(UTC):%A, %-d %B %Y}",
         **values,

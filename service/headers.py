@@ -10,6 +10,11 @@ PAGE = (
     "frame-ancestors 'none'"
 )
 """For our pages: own scripts and styles only, none of them inline."""
+FRAMED = (
+    "default-src 'none'; style-src 'self'; img-src 'self' https: http: data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors *"
+)
+"""For the box as a page: it runs nothing and may stand in any page."""
 DOCS = PAGE.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """For the API's browsable page: Swagger UI sets styles on elements."""
 DRAWING = "default-src 'none'; style-src 'unsafe-inline'; sandbox"

@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,12 +98,12 @@ class Holder:
         """Return whether an article is known here, be it withdrawn."""
         return str(article) in self._served.live.view.catalogue.ids
 
-    def readers(self, most: int = 4) -> list[str]:
-        """Return some readers with a history, for the demo."""
+    def readers(self, names: Sequence[str], most: int = 4) -> list[str]:
+        """Return those among some visitors who have read the most, for the demo."""
         bundle = self._served.bundle
-        counts = np.diff(bundle.reads.start)
-        rows = np.argsort(-counts, kind="stable")[:most]
-        return [bundle.visitors[int(row)] for row in rows if counts[row]]
+        rows = bundle.visitors.rows([self.keyring.visitor(name) for name in names])
+        counts = np.append(np.diff(bundle.reads.start), 0)[rows]  # row -1: nobody
+        return [names[i] for i in np.argsort(-counts, kind="stable")[:most] if counts[i]]
 
     def start(self) -> None:
         """Refresh from now on in a thread; waits a while for the first time to succeed."""

@@ -7,6 +7,11 @@ from pathlib import Path
 from recsys.config import within
 from recsys.policy import Policy
 
+RIGHT_TO_LEFT = frozenset(
+    {"ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "syr", "ug", "ur", "yi"}
+)
+"""Languages by their first subtag (BCP 47)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -20,6 +25,11 @@ class Site:
     """Its main language, as in ``lang`` of its pages."""
     origins: tuple[str, ...] = ()
     """Further origins of its pages, as https://m.example.org; that of `url` is one anyway."""
+
+    @property
+    def direction(self) -> str:
+        """``ltr`` or ``rtl``, as its language is usually written."""
+        return "rtl" if self.language.lower().partition("-")[0] in RIGHT_TO_LEFT else "ltr"
 
 
 @dataclass(frozen=True, slots=True)
