@@ -4,7 +4,7 @@ import difflib
 import time
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -67,6 +67,11 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
     )
     refusals = dict.fromkeys((401, 403, 413, 422, 503), DESCRIBED)
 
+    # Before the body is read: nobody without a key makes the service parse megabytes.
+    @api.before_request
+    def guard() -> None:
+        g.key = access.require(holder, Scope.ARTICLES)
+
     @api.put("/articles", responses={200: Put, **refusals})
     def put(body: Batch) -> Response:
         """Add articles, or describe known ones anew
@@ -76,7 +81,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         again changes nothing. Rows that are refused are named, and the rest is kept; only where
         none can be used, the answer is 422.
         """
-        key = access.require(holder, Scope.ARTICLES)
+        key: ApiKey = g.key
         made = [_article(row, key, settings) for row in body.articles]
         good = [article for article in made if isinstance(article, Article)]
         refused = [
@@ -109,7 +114,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         Needs a key with the scope `articles`. It is gone from every answer within two seconds, and
         importing an old file does not bring it back.
         """
-        key = access.require(holder, Scope.ARTICLES)
+        key: ApiKey = g.key
         if not key.may(Scope.ARTICLES, path.site):
             return answer(403, f"The key may not write for the site {path.site!r}.")
         id = ArticleId(path.site, path.key)

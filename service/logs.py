@@ -9,7 +9,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-_QUERY = re.compile(r"\?\S*")
+_PRIVATE = re.compile(r"\?\S*|(?<=/v1/visitors/)\S+")
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -32,7 +32,7 @@ def gunicorn_config() -> dict[str, Any]:
     """Return the ``logconfig_dict`` that gives gunicorn's lines the same shape."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": [*_SHARED, _without_query],
+        "foreign_pre_chain": [*_SHARED, _without_ids],
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(serializer=lambda e, **_: orjson.dumps(e).decode()),
@@ -52,7 +52,7 @@ def gunicorn_config() -> dict[str, Any]:
     }
 
 
-def _without_query(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # A query string may hold a visitor's id, and gunicorn logs whole addresses when it fails.
-    event["event"] = _QUERY.sub("", str(event["event"]))
+def _without_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    # Addresses may hold a visitor's id, and gunicorn logs them whole when it fails.
+    event["event"] = _PRIVATE.sub("", str(event["event"]))
     return event

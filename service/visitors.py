@@ -45,13 +45,16 @@ def blueprint(holder: Holder) -> APIBlueprint:
     )
     refusals = dict.fromkeys((401, 403, 422, 503), DESCRIBED)
 
+    @api.before_request
+    def guard() -> None:
+        access.require(holder, Scope.VISITORS)
+
     @api.get("/visitors/<id>", responses={200: Held, **refusals})
     def show(path: Name) -> Response:
         """Everything that is held of a reader
 
         Needs a key with the scope `visitors`. Of a reader who is unknown nothing is held.
         """
-        access.require(holder, Scope.VISITORS)
         visitor = holder.keyring.visitor(path.id)
         try:
             events = holder.store.held(visitor)
@@ -67,7 +70,6 @@ def blueprint(holder: Holder) -> APIBlueprint:
         worker has forgotten the reader, whatever its bundle knows; no later bundle knows of them,
         and no late event or old file brings them back.
         """
-        access.require(holder, Scope.VISITORS)
         try:
             gone = holder.store.erase(holder.keyring.visitor(path.id), int(time.time()))
         except RecsysError:

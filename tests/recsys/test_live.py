@@ -339,9 +339,3 @@ def test_on_trial_is_what_came_lately_was_shown_little_and_is_nobodys_advertisem
     first = live.view.trials.rates
     live.refresh(NOW)
     np.testing.assert_array_equal(first, live.view.trials.rates)
-
-
-def test_memory_stays_bounded_under_forged_readers(unread: Bundle) -> None:
-    live = Live(unread, LiveSettings(readers=1_000))
-    live.observe(click(A, NOW, f"forged-{n}", f"s{n}") for n in range(20_000))
-    assert len(live._readers) == 1_000

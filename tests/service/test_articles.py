@@ -133,3 +133,8 @@ def test_only_keys_for_articles_of_the_site_open(client, store, key):
     assert client.delete(f"{PATH}/daily/a-1").status_code == 401
     assert store.article(ArticleId("daily", "fresh")) is None
     assert store.article(ArticleId("daily", "a-1")) is not None
+
+
+def test_a_body_is_not_even_read_without_a_key(client):
+    answer = client.put(PATH, data=b"{" * 1_000_000, content_type="application/json")
+    assert answer.status_code == 401

@@ -1,10 +1,13 @@
 """What one sender may do is bounded, and so is what is remembered of senders."""
 
+import dataclasses
+
 import pytest
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.app import create_app
 from service.limits import Gate, Window, address, is_bot
 from service.settings import Limits
 
@@ -71,3 +74,14 @@ def test_crawlers_are_known_by_their_names(name: str) -> None:
 
 def test_browsers_are_no_crawlers() -> None:
     assert not is_bot("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
+
+
+@pytest.mark.parametrize(("proxies", "counted"), [(0, "127.0.0.1"), (1, "198.51.100.9")])
+def test_only_trusted_proxies_say_where_a_request_comes_from(settings, proxies, counted) -> None:
+    limits = Limits(trusted_proxies=proxies)
+    app = create_app(dataclasses.replace(settings, limits=limits))
+    seen = []
+    app.before_request(lambda: seen.append(address()))
+    forged = {"X-Forwarded-For": "203.0.113.7, 198.51.100.9"}
+    app.test_client().get("/healthz", headers=forged)
+    assert seen == [counted]
