@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
-from recsys.live import Live, View
+from recsys.live import Live
 from recsys.policy import HalfLives, TrendRules
 from recsys.tables import TONES
 from recsys.top import top
 from recsys.trending import STEADY
 from recsys.types import Tone
+from recsys.view import View
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,11 +11,12 @@ from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, trends
 from recsys.errors import UnknownArticle
 from recsys.exploration import explore
-from recsys.live import Live, View
+from recsys.live import Live
 from recsys.mixer import Fused, Pick, Quotas, fuse, pick
 from recsys.policy import Policy
 from recsys.trending import chart
 from recsys.types import ArticleId, Card, Item, Query, Slate, Trend, TrendQuery
+from recsys.view import View
 
 REASONS = {
     "related": "On a related subject",

@@ -1,14 +1,14 @@
 """What changed since the bundle was made: the part of the engine that moves within seconds."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from recsys import stories, trending
-from recsys.arrays import Bool, Float32, Int32
+from recsys.arrays import Float32, Int32
 from recsys.bundle import Bundle
 from recsys.coread import REACH
 from recsys.embed import text_of
@@ -16,11 +16,11 @@ from recsys.factors import cold_factors
 from recsys.readers import Readers
 from recsys.segments import Segments
 from recsys.stories import Signatures
-from recsys.tables import Catalogue
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.trials import Trials, click_rate, trials
 from recsys.types import Article, ArticleId, Card, Event, Kind
+from recsys.view import View
 from recsys.visits import GAP
 
 
@@ -48,48 +48,6 @@ FORGETTING = 300
 """Seconds between two clearances of what has faded."""
 CACHED = 20_000
 """Cards and addresses of bundled articles that stay decoded."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """The moving state as one request sees it: never changed, only replaced as a whole.
-
-    Rows up to the bundle's number of articles are the bundle's, those after it the F fresh ones.
-    """
-
-    catalogue: Catalogue
-    withdrawn: Bool
-    cards: Mapping[int, Card]
-    """Cards of fresh and of changed rows; the rest is in the bundle."""
-    urls: Mapping[str, int]
-    """Their rows by address."""
-    vectors: Float32
-    """f32[F, d]"""
-    factors: Float32
-    """f32[F, f]"""
-    signatures: Signatures
-    """uint32[F, w]"""
-    related: tuple[tuple[Int32, Float32], ...]
-    """Bundled articles like each fresh one, best first, and their cosines."""
-    board: TrendBoard
-    newest: Int32
-    """The latest eligible articles, newest first."""
-    pool: Int32
-    """What the personal source compares with a reader."""
-    pool_factors: Float32
-    """f32[P, f]"""
-    trials: Trials
-    """What exploration may show."""
-
-    def shown(self, rows: Int32, now: int) -> Bool:
-        """Return bool[k]: which rows are up at ``now``: published, not expired, not withdrawn."""
-        catalogue = self.catalogue
-        up: Bool = (
-            (catalogue.published[rows] <= now)
-            & (catalogue.expires[rows] > now)
-            & ~self.withdrawn[rows]
-        )
-        return up
 
 
 class Live:

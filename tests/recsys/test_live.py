@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from recsys import coread, trending
 from recsys.bundle import Bundle, Manifest
 from recsys.ids import Vocabulary
-from recsys.live import Live, LiveSettings, View
+from recsys.live import Live, LiveSettings
 from recsys.tables import Interactions
 from recsys.types import NEVER, Article, ArticleId, Event, Kind
+from recsys.view import View
 from recsys.visits import GAP
 from training.fit import fit
 from training.recipe import Recipe
