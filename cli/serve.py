@@ -29,6 +29,8 @@ def serve(
 
     \b
       /v1/recommendations?site=S&key=K   links for the page of an article
+      /v1/trending                       what readers open now
+      /v1/events  /v1/articles           what readers do and editors publish
       /widget.js                         the box, for publishers' pages
       /openapi/swagger                   the API, to browse and try
       /healthz  /readyz  /metrics        for operators
