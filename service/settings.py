@@ -40,7 +40,7 @@ class Limits:
     """Events a minute from one address without a key."""
     key_events_per_minute: int = 600_000
     """Events a minute with one key."""
-    openings: int = 5
+    openings: int = 10
     """Openings of one article from one address without a key in ten minutes."""
     remembered: int = 100_000
     """Addresses that are counted at a time; the least recent is forgotten."""
