@@ -16,6 +16,8 @@ from recsys.visits import visits
 
 TaskName = Literal["next click", "next article"]
 
+GONE_BACK = -2
+"""The target where a reader opens again what they had opened before: a miss for every system."""
 REFRESH = 2
 """Seconds between refreshes of a system's trends, as in the service."""
 
@@ -91,7 +93,7 @@ class Answers:
     lists: Int32
     """int32[q, k], padded with -1"""
     target: Int32
-    """int32[q]: what was opened in truth"""
+    """int32[q]: what was opened in truth, ``GONE_BACK`` where nobody may propose it"""
     visit: Int64
     """int64[q]: the visit that each question belongs to"""
     home: Int32
@@ -187,8 +189,8 @@ def replay(
     ``next article`` at the first opening of each visit of a reader who has been here before. The
     system learns of an opening after it was asked, and of an article when it is published or, at
     the latest, first opened. ``share`` of the questions, drawn by ``seed``, are asked. A reader who
-    goes back to an article is asked about all the same: every system that never repeats itself
-    misses it. ``tick`` is called for every opening from ``cut`` on.
+    goes back to an article is asked about all the same, and every system misses it: one that
+    repeats what was read must not gain by it. ``tick`` is called for every opening from ``cut`` on.
     """
     asked: list[tuple[Int32, int, int, int, int]] = []
     draw = np.random.default_rng(seed)
@@ -207,7 +209,8 @@ def replay(
                 ask = Ask(step.visitor, step.at, step.trail, opened, context)
                 shown = system.recommend(ask, k)
                 home = step.trail[-1] if step.trail else step.article
-                asked.append((shown, step.article, step.visit, home, step.visitor))
+                target = GONE_BACK if step.article in opened else step.article
+                asked.append((shown, target, step.visit, home, step.visitor))
             tick()
         publish.one(step.article)
         system.observe(step)
