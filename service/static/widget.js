@@ -403,7 +403,8 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
       // Referrer-Policy; the service needs the origin and wants no cookies.
       if ("keepalive" in Request.prototype) {
         const sent = { method: "POST", body, keepalive: true, credentials: "omit" };
-        fetch(to, sent).catch(() => {});
+        const read = (answer) => answer.text(); // unread answers keep their connections
+        fetch(to, sent).then(read).catch(() => {});
       } else navigator.sendBeacon(to, body);
     });
   }

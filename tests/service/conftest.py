@@ -244,6 +244,8 @@ class Published:
     url: str
     pages: dict[str, Any]
     """What lies at a path: (status, type, body), or a function that returns one."""
+    policy: str = ""
+    """Of the page at ``/``."""
     posted: list[str] = field(default_factory=list)
 
 
@@ -267,6 +269,7 @@ def publish() -> Iterator[Callable[..., Published]]:
                 "/favicon.ico": (204, "image/x-icon", ""),
                 **(pages or {}),
             },
+            policy,
         )
 
         class Answers(http.server.BaseHTTPRequestHandler):
@@ -276,8 +279,8 @@ def publish() -> Iterator[Callable[..., Published]]:
                 status, kind, body = found() if callable(found) else found
                 self.send_response(status)
                 self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                if policy and path == "/":
-                    self.send_header("Content-Security-Policy", policy)
+                if site.policy and path == "/":
+                    self.send_header("Content-Security-Policy", site.policy)
                 self.end_headers()
                 with suppress(BrokenPipeError):  # the reader is gone
                     self.wfile.write(body.encode())
