@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from data import database
 from data.records import article_of, article_row, event_of, event_row
 from data.schema import articles, clocks, erasures, events
+from recsys.errors import DataError
 from recsys.ids import Vocabulary
 from recsys.tables import Interactions
 from recsys.types import Article, ArticleId, Event
@@ -154,8 +155,11 @@ class Store:
         """Delete all events of a visitor and see to it that they are forgotten everywhere.
 
         Returns how many events there were. ``at`` (UTC seconds) is the moment up to which nothing
-        of the visitor may come back. Whoever follows the store is told.
+        of the visitor may come back. Whoever follows the store is told. Raises ``DataError`` for
+        the empty id, under which everybody without consent is kept.
         """
+        if not visitor:
+            raise DataError("an empty visitor id names nobody; nothing was erased")
         with self.writing() as connection:
             gone = connection.execute(delete(events).where(events.c.visitor == visitor)).rowcount
             seq = _advance(connection, "erasure_seq", 1)

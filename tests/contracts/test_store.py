@@ -134,6 +134,9 @@ def test_an_erased_visitor_leaves_nothing_and_does_not_come_back(store: Store) -
     assert store.put_events(again) == Counts(new=1, same=4)
     assert store.put_events([click("back", NEWS.id, 103, visitor="v1")]) == Counts(new=1)
     assert store.erase("nobody", at=1) == 0
+    with pytest.raises(DataError, match="names nobody"):
+        store.erase("", at=1)
+    assert len(store.held("")) == 1
 
 
 def test_followers_and_snapshots_are_told_of_erasures(store: Store) -> None:
