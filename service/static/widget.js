@@ -54,7 +54,7 @@
   --_sans: var(--recsys-sans, system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Noto Sans", "Hiragino Sans", "Noto Sans CJK JP", sans-serif);
   all: initial; display: block; container-type: inline-size; margin-block: var(--recsys-gap, 3.5rem);
   color: var(--_ink); font-family: var(--_sans); font-size: 1rem; line-height: 1.45;
-  direction: inherit; color-scheme: inherit; text-align: start;
+  direction: inherit; color-scheme: inherit; text-align: start; overflow-wrap: anywhere;
 }
 @supports (color: light-dark(#000, #fff)) {
   :host {
@@ -81,7 +81,7 @@ li + li { border-block-start: 1px solid var(--_line); padding-block-start: 1.15r
 img { display: block; width: 100%; height: 100%; object-fit: cover; transition: opacity .2s }
 li:hover img { opacity: .88 }
 .kicker { margin-block-end: .25rem; color: var(--_accent); font-size: .6875rem; font-weight: 600; letter-spacing: .09em; line-height: 1.4; text-transform: uppercase }
-.title { font: 500 1.0625rem/1.32 var(--_serif); overflow-wrap: anywhere }
+.title { font: 500 1.0625rem/1.32 var(--_serif) }
 a { color: inherit; text-decoration: none }
 a::after { content: ""; position: absolute; inset: 0 }
 li + li a::after { inset-block-start: 1.15rem }

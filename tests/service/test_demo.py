@@ -1,13 +1,21 @@
 """The sample network as pages: what a reader finds, and what cannot happen on them."""
 
 import dataclasses
+import json
 import re
 import time
 
+import httpx
 import pytest
 
+from data import keyring
 from service.app import create_app
 from service.holder import Holder
+from training.recipe import Recipe
+from training.run import run as learn
+
+HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+PAGES = "/demo/", "/demo/daily/", "/demo/daily/a-1"
 
 
 @pytest.fixture
@@ -58,7 +66,7 @@ def test_pictures_are_drawings_that_may_load_nothing(client):
 
 def test_a_chosen_reader_follows_from_page_to_page(client):
     page = client.get("/demo/daily/a-1?as=reader-1").text
-    assert 'data-visitor="reader-1"' in page
+    assert 'data-consent="yes" data-visitor="reader-1"' in page
     assert "/demo/culture/?as=reader-1" in page
     asked = {"site": "daily", "key": "a-1", "visitor": "reader-1"}
     items = client.get("/v1/recommendations", query_string=asked).json["items"]
@@ -66,8 +74,157 @@ def test_a_chosen_reader_follows_from_page_to_page(client):
     assert all(item["url"].endswith("?as=reader-1") for item in items)
 
 
+def test_readers_are_those_of_the_network_who_read_most(settings, store, articles, visits):
+    store.put_articles(articles)
+    ring = keyring.load(settings.keyring, int(time.time()))
+    often = {f"reader-{n}" for n in (7, 8)}
+    kept = [event for event in visits if event.visitor in often or event.id.endswith("-0")]
+    store.put_events(ring.hide(event) for event in kept)
+    learn(store, settings.bundles, Recipe(dims=8, factors=8), int(time.time()))
+    holder = Holder(settings)
+    holder.refresh(int(time.time()))
+    page = create_app(dataclasses.replace(settings, demo=True), holder).test_client().get("/demo/")
+    offered = re.findall(r'href="\?as=([^"]+)"', page.text)
+    assert set(offered[:2]) == often
+    assert len(offered) == 4
+
+
+def test_pages_hold_the_box_of_trends_and_articles_do_not(client):
+    for path in ("/demo/", "/demo/daily/"):
+        assert 'data-source="/v1/trending?n=6"' in client.get(path).text
+    assert "/v1/trending" not in client.get("/demo/daily/a-1").text
+
+
 @pytest.mark.parametrize("path", ["/demo/nowhere/", "/demo/daily/none", "/demo/image/daily/x.svg"])
 def test_what_is_not_there_is_a_problem(client, path):
     answer = client.get(path)
     assert answer.status_code == 404
     assert answer.mimetype == "application/problem+json"
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def network(stocked, articles, describe):
+    newest = articles[0].published
+    hostile = describe("culture", 50, title=HOSTILE, section=HOSTILE, published=newest)
+    return stocked([*articles, hostile], "--demo", "--workers", "1")
+
+
+def test_a_reader_goes_from_article_to_article(open_page, network):
+    page = _shown(open_page, network, "/demo/daily/a-1")
+    links = page.locator("recsys-box li a")
+    assert links.count() == 6
+    title = links.first.inner_text()
+    links.first.click()
+    page.locator("h1", has_text=title).wait_for()
+    assert page.complaints == []
+
+
+def test_hostile_titles_stay_text_on_every_page(open_page, network):
+    _open(network, "culture", "a-50", 9)
+    for path in ("/demo/", "/demo/culture/", "/demo/culture/a-50", "/demo/daily/a-1"):
+        page = _shown(open_page, network, path)
+        box = page.locator("recsys-box section")
+        assert HOSTILE in page.locator("body").inner_text() + "".join(box.all_inner_texts())
+        assert page.title() != "owned"
+        assert page.locator("img[src='x']").count() == 0
+        assert page.complaints == []
+
+
+def test_trends_move_while_one_looks(open_page, network):
+    page = _shown(open_page, network, "/demo/?as=reader-1")
+    _open(network, "daily", "a-3", 30)
+    _until_first(page, "a-3")
+    first = page.locator("#trends li").first
+    assert "The Daily Archipelago · " in first.inner_text()
+    assert first.locator("a").get_attribute("href").endswith("/demo/daily/a-3?as=reader-1")
+    _open(network, "travel", "a-4", 90)
+    _until_first(page, "a-4")
+    assert page.locator("#trends li").nth(1).locator("a").get_attribute("href").count("a-3")
+    assert page.evaluate("shifted") < 0.02
+    assert page.complaints == []
+
+
+def test_trends_hold_still_under_the_keyboard(open_page, network):
+    _open(network, "daily", "a-5", 200)
+    page = _shown(open_page, network, "/demo/")
+    link = page.locator("#trends li a").first
+    link.wait_for()
+    link.focus()
+    _open(network, "daily", "a-6", 600)
+    page.wait_for_timeout(4500)
+    assert link.evaluate("e => e === document.activeElement")
+    page.locator("h1").evaluate("e => document.activeElement.blur()")
+    _until_first(page, "a-6")
+
+
+def test_trends_hide_while_the_service_fails_and_come_back(open_page, network):
+    _open(network, "daily", "a-5", 9)
+    page = _shown(open_page, network, "/demo/")
+    box = page.locator("#trends")
+    box.wait_for(state="visible")
+    page.route("**/v1/trending*", lambda route: route.fulfill(status=500, body="{"))
+    box.wait_for(state="hidden")
+    page.unroute("**/v1/trending*")
+    box.wait_for(state="visible")
+    assert not [line for line in page.complaints if line.startswith("thrown")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_axe_finds_nothing(open_page, network, barriers, scheme, direction):
+    _open(network, "daily", "a-5", 9)
+    for path in PAGES:
+        page = _shown(open_page, network, path, color_scheme=scheme)
+        page.evaluate("direction => document.documentElement.dir = direction", direction)
+        page.evaluate("document.getAnimations().forEach(one => one.finish())")
+        assert barriers(page) == "", path
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_pages_hold_on_a_narrow_screen_and_at_twice_the_size(open_page, network, direction):
+    for path in PAGES:
+        page = _shown(open_page, network, path, viewport={"width": 320, "height": 640})
+        page.evaluate("direction => document.documentElement.dir = direction", direction)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+
+
+def _shown(open_page, network, path, **options):
+    """Open a page and wait for what comes by itself: the trends, or the box when it is near."""
+    page = open_page(f"{network.url}{path}", **options)
+    if page.locator("#trends").count():
+        page.locator("#trends[data-state='']").wait_for()
+    else:
+        page.locator("recsys-box").evaluate("box => box.scrollIntoView()")
+        page.locator("recsys-box a").first.wait_for()
+    return page
+
+
+def _open(network, site, key, readers):
+    """Have so many readers open an article."""
+    events = [
+        {"kind": "read", "id": f"{key}-{time.monotonic_ns()}", "site": site, "key": key,
+         "session": f"{key}-{n}-{time.monotonic_ns()}"}
+        for n in range(readers)
+    ]  # fmt: skip
+    for start in range(0, readers, 100):
+        answer = httpx.post(
+            f"{network.url}/v1/events",
+            content=json.dumps({"events": events[start : start + 100]}),
+            headers={
+                "Content-Type": "text/plain",
+                "Origin": network.url,
+                "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0",
+            },
+        )
+        assert answer.json()["accepted"] == len(events[start : start + 100])
+
+
+def _until_first(page, key):
+    page.wait_for_function(
+        "key => document.querySelector('#trends li a')?.pathname.endsWith(key)", arg=key
+    )
