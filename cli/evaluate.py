@@ -109,6 +109,8 @@ def evaluate(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return
     out = Console(highlight=False)
+    if not out.is_terminal:
+        out.width = max(out.width, 120)  # a file has room for whole intervals
     out.print(
         f"Learned from {len(past.interactions):,} events before {_day(start)}, replayed"
         f" {len(history.interactions.between(start, until)):,} up to {_day(until)}.",
