@@ -38,6 +38,7 @@ def take(browser: Browser, address: str, article: str, scheme: str, target: Path
         page.locator(".teaser a").first.click()
     box = page.locator("recsys-box")
     box.scroll_into_view_if_needed()
+    box.get_by_role("link").first.wait_for()
     page.wait_for_load_state("networkidle")
     frame = box.bounding_box()
     assert frame is not None

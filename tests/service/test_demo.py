@@ -135,12 +135,12 @@ def test_hostile_titles_stay_text_on_every_page(open_page, network):
 
 def test_trends_move_while_one_looks(open_page, network):
     page = _shown(open_page, network, "/demo/?as=reader-1")
-    _open(network, "daily", "a-3", 30)
+    _lead(network, "daily", "a-3")
     _until_first(page, "a-3")
     first = page.locator("#trends li").first
     assert "The Daily Archipelago · " in first.inner_text()
     assert first.locator("a").get_attribute("href").endswith("/demo/daily/a-3?as=reader-1")
-    _open(network, "travel", "a-4", 90)
+    _lead(network, "travel", "a-4")
     _until_first(page, "a-4")
     assert page.locator("#trends li").nth(1).locator("a").get_attribute("href").count("a-3")
     assert page.evaluate("shifted") < 0.02
@@ -148,16 +148,38 @@ def test_trends_move_while_one_looks(open_page, network):
 
 
 def test_trends_hold_still_under_the_keyboard(open_page, network):
-    _open(network, "daily", "a-5", 200)
+    _open(network, "daily", "a-5", 9)
     page = _shown(open_page, network, "/demo/")
     link = page.locator("#trends li a").first
     link.wait_for()
     link.focus()
-    _open(network, "daily", "a-6", 600)
-    page.wait_for_timeout(4500)
+    _lead(network, "daily", "a-6")
+    page.wait_for_timeout(4500)  # two turns
     assert link.evaluate("e => e === document.activeElement")
     page.locator("h1").evaluate("e => document.activeElement.blur()")
     _until_first(page, "a-6")
+
+
+@pytest.mark.parametrize(("motion", "moving"), [("no-preference", True), ("reduce", False)])
+def test_rows_glide_to_their_places_where_motion_is_welcome(open_page, network, motion, moving):
+    page = _shown(open_page, network, "/demo/", reduced_motion=motion)
+    page.evaluate(
+        "() => { window.glides = 0; const { animate } = Element.prototype;"
+        "Element.prototype.animate = function (...how) { glides++; animate.apply(this, how) } }"
+    )
+    key = "a-1" if moving else "a-2"
+    _lead(network, "culture", key)
+    _until_first(page, key)
+    assert (page.evaluate("glides") > 0) == moving
+
+
+def test_what_is_first_is_said_once_and_not_at_every_turn(open_page, network):
+    page = _shown(open_page, network, "/demo/")
+    said = page.locator("#trends [role=status]")
+    _lead(network, "culture", "a-3")
+    _until_first(page, "a-3")
+    assert said.inner_text() == "", "what came within seconds of the page is read with it"
+    assert page.locator("#trends ol").get_attribute("aria-live") is None
 
 
 def test_trends_hide_while_the_service_fails_and_come_back(open_page, network):
@@ -222,6 +244,19 @@ def _open(network, site, key, readers):
             },
         )
         assert answer.json()["accepted"] == len(events[start : start + 100])
+
+
+def _lead(network, site, key):
+    """Have ever more readers open an article until it is what trends most."""
+    for readers in (50, 100, 200, 400, 800, 1600):
+        _open(network, site, key, readers)
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:
+            (first, *_) = network.get("/v1/trending", n=1).json()["items"] or [{}]
+            if (first.get("site"), first.get("key")) == (site, key):
+                return
+            time.sleep(0.2)
+    pytest.fail(f"{site}/{key} does not trend")
 
 
 def _until_first(page, key):
