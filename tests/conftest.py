@@ -5,8 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from cli.main import run
+
+# How long an example takes is the machine's business, and machines are noisy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

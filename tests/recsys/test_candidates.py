@@ -151,7 +151,7 @@ def fresh(situation: Situation, row: int, half_life: float) -> float:
     return 0.5 ** (age / half_life) if half_life else 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations())
 def test_related_is_the_likeness_to_the_trail_faded_by_age(drawn: tuple[Live, Situation]) -> None:
     live, situation = drawn
@@ -165,7 +165,7 @@ def test_related_is_the_likeness_to_the_trail_faded_by_age(drawn: tuple[Live, Si
     assert found == pytest.approx(shown(situation, scores), rel=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations())
 def test_personal_is_the_readers_taste_faded_by_age(drawn: tuple[Live, Situation]) -> None:
     live, situation = drawn
@@ -179,7 +179,7 @@ def test_personal_is_the_readers_taste_faded_by_age(drawn: tuple[Live, Situation
     assert found == pytest.approx(shown(situation, normal(scores)), rel=1e-3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations())
 def test_co_read_is_the_smoothed_chance_of_the_next_opening(
     drawn: tuple[Live, Situation],
@@ -222,7 +222,7 @@ def _rise(board: TrendBoard, row: int) -> float:
     return ratio ** float(candidates.MOMENTUM)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations())
 def test_trending_is_what_the_rules_leave_of_the_board(drawn: tuple[Live, Situation]) -> None:
     live, situation = drawn
@@ -236,7 +236,7 @@ def test_trending_is_what_the_rules_leave_of_the_board(drawn: tuple[Live, Situat
     assert proposed(SOURCES["trending"](live, situation, COUNT)) == shown(situation, wanted)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations(), st.integers(1, COUNT))
 def test_latest_holds_everything_that_may_be_shown_newest_first(
     drawn: tuple[Live, Situation], k: int
@@ -248,7 +248,7 @@ def test_latest_holds_everything_that_may_be_shown_newest_first(
     assert latest(live, situation, k).rows.tolist() == wanted[:k]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(situations(), st.sampled_from(list(SOURCES)), st.integers(1, COUNT))
 def test_fewer_candidates_are_the_best_of_more(
     drawn: tuple[Live, Situation], source: str, k: int
@@ -268,7 +268,6 @@ def _steady(situation: Situation) -> object:
     )
 
 
-@settings(deadline=None)
 @given(
     scores=st.lists(st.integers(0, 9), min_size=60, max_size=90),
     gone=st.sets(st.integers(0, 89)),

@@ -130,7 +130,7 @@ queries = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(query=queries)
 def test_a_slate_holds_what_is_eligible_and_is_full_while_there_is_more(
     engine: Engine, query: Query

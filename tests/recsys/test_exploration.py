@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.exploration import Explored, chances, explore
@@ -99,7 +99,6 @@ def test_cards_come_as_often_as_their_propensities_say() -> None:
 slates = st.lists(st.integers(0, ARTICLES - 1), min_size=1, max_size=6, unique=True)
 
 
-@settings(deadline=None)
 @given(
     slate=slates,
     rows=st.lists(st.integers(0, ARTICLES - 1), max_size=8, unique=True),

@@ -105,7 +105,7 @@ def stream(rows: list[tuple[int, int, int, Kind, bool]], identity: str) -> list[
     return events
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rows=st.lists(opening, max_size=30),
     identity=st.sampled_from(["visitor", "session", "nobody"]),
@@ -133,7 +133,7 @@ def test_a_stream_teaches_what_a_training_on_the_same_events_teaches(
         assert heard == pytest.approx(again[pair], rel=1e-3, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(rows=st.lists(opening, max_size=20), cut=st.integers(0, 20))
 def test_readers_keep_what_the_bundle_knows_of_them(rows: list, cut: int) -> None:
     events = stream(rows, "visitor")

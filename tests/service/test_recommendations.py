@@ -188,9 +188,7 @@ WORDS = st.one_of(
 NAMES = st.sampled_from(["site", "key", "article", "url", "visitor", "history", "n", "other"])
 
 
-@effort(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@effort(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=st.dictionaries(NAMES, WORDS, max_size=5))
 def test_no_parameters_make_it_fail(client, query):
     answer = client.get(PATH, query_string=query)
