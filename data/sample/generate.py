@@ -118,9 +118,8 @@ def generate(
     people = readers(size.readers, seed, planned.start, end)
     truth.write(directory / "truth", planned, people, keys)
     mark = hashlib.blake2b(repr((size, seed, end)).encode(), digest_size=3).hexdigest()
-    path = directory / "events.parquet"
     events, sessions, slates = _write_events(
-        path, planned, people, size, seed, keys, mark, progress
+        directory, planned, people, size, seed, keys, mark, progress
     )
     return Summary(len(planned), len(people), events, sessions, slates, planned.start, end)
 
@@ -152,7 +151,7 @@ def _write_articles(path: Path, planned: Plan, seed: int, progress: Progress) ->
 
 
 def _write_events(
-    path: Path,
+    directory: Path,
     planned: Plan,
     people: Readers,
     size: Size,
@@ -161,21 +160,29 @@ def _write_events(
     mark: str,
     progress: Progress,
 ) -> tuple[int, int, int]:
-    """Write the event rows; return how many there are, and their sessions and slates."""
+    """Write the events and whom each slate was for; return how many events, sessions, slates."""
     done, sessions, slates = 0, 0, 0
     held: list[pa.Table] = []
-    with pq.ParquetWriter(path, EVENTS, compression="zstd") as writer:
+    shown: list[pa.Table] = []
+    path, boxes = directory / "events.parquet", directory / "truth/slates.parquet"
+    with (
+        pq.ParquetWriter(path, EVENTS, compression="zstd") as writer,
+        pq.ParquetWriter(boxes, truth.SLATES, compression="zstd") as truth_writer,
+    ):
         for block in simulate(planned, people, size.events, seed):
             held.append(_table(block, done, planned, people, keys, mark))
+            shown.append(_slates(block, mark))
             done += len(block)
             sessions = max(sessions, int(block.session.max(initial=-1)) + 1)
             slates = max(slates, int(block.slate.max(initial=-1)) + 1)
             if sum(map(len, held)) >= GROUP:
                 writer.write_table(pa.concat_tables(held))
-                held = []
+                truth_writer.write_table(pa.concat_tables(shown))
+                held, shown = [], []
             progress("events", min(done, size.events), size.events)
         if held:
             writer.write_table(pa.concat_tables(held))
+            truth_writer.write_table(pa.concat_tables(shown))
     progress("events", size.events, size.events)
     return done, sessions, slates
 
@@ -185,6 +192,7 @@ def _table(
 ) -> pa.Table:
     sites = pa.array(SITE_IDS)
     known = people.consent[block.reader]
+    seen_on = planned.site[block.page]
     columns = {
         "id": _named(f"{mark}-", np.arange(first, first + len(block))),
         "kind": KINDS.take(pa.array(block.kind)),
@@ -193,12 +201,25 @@ def _table(
         "at": pa.array(block.at),
         "visitor": _named("reader-", block.reader, known),
         "session": _named(f"{mark}-s", block.session),
-        "seen_on": pc.fill_null(sites.take(pa.array(block.seen_on, mask=block.seen_on < 0)), ""),
+        "seen_on": pc.fill_null(sites.take(pa.array(seen_on, mask=block.page < 0)), ""),
         "dwell": pa.array(block.dwell, pa.float32()),
         "slate": _named(f"{mark}-b", block.slate, block.slate >= 0),
         "position": pa.array(block.position),
     }
     return pa.Table.from_pydict(columns, EVENTS)
+
+
+def _slates(block: Events, mark: str) -> pa.Table:
+    """Return whom each slate that was shown in a block was for, and on what page."""
+    cards = np.flatnonzero(block.kind == Kind.IMPRESSION)
+    number, first = np.unique(block.slate[cards], return_index=True)
+    first = cards[first]
+    columns = {
+        "slate": _named(f"{mark}-b", number),
+        "reader": pa.array(block.reader[first]),
+        "page": pa.array(block.page[first]),
+    }
+    return pa.Table.from_pydict(columns, truth.SLATES)
 
 
 def _named(prefix: str, numbers: np.ndarray, where: np.ndarray | None = None) -> pa.Array:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from data.sample.appeal import Ties, attraction, liking, unit
 from data.sample.plan import JAPAN, WEEK, Plan
 from data.sample.readers import Readers, affinity
 from recsys.arrays import Bool, Float32, Float64, Int8, Int32, Int64
@@ -40,7 +41,8 @@ class Events:
     at: Int64
     reader: Int32
     session: Int64
-    seen_on: Int8
+    page: Int32
+    """The article under which the box stood."""
     dwell: Float32
     slate: Int64
     position: Int8
@@ -111,7 +113,8 @@ class _Audience:
     def __init__(self, plan: Plan, readers: Readers, rng: np.random.Generator) -> None:
         self.plan, self.readers, self.rng = plan, readers, rng
         self.main = np.argmax(plan.topics, axis=1).astype(np.int32)
-        self.unit = plan.topics / np.linalg.norm(plan.topics, axis=1, keepdims=True)
+        topics = unit(plan.topics)
+        self.ties = Ties(topics, plan.subject, plan.place, plan.story, plan.original)
         k = plan.topics.shape[1]
         self.by_site = Shelf(plan.site, 5)
         self.by_topic = Shelf(self.main, k)
@@ -144,16 +147,16 @@ class _Audience:
         stay = np.where(rng.random(n) < 0.06, STAY_LONG, STAY)
         current = self._choose(who, None, at)
         slate, position = np.full(n, -1, np.int64), np.full(n, -1, np.int8)
-        seen_on = np.full(n, -1, np.int8)
+        page = np.full(n, -1, np.int32)
         log: list[Events] = []
         for _ in range(STEPS):
             going = (current >= 0) & (at < self.plan.end)
-            who, session, at, stay, current, slate, position, seen_on = (
-                a[going] for a in (who, session, at, stay, current, slate, position, seen_on)
+            who, session, at, stay, current, slate, position, page = (
+                a[going] for a in (who, session, at, stay, current, slate, position, page)
             )
             if not len(who):
                 break
-            log.append(_events(Kind.CLICK, current, at, who, session, seen_on, slate, position))
+            log.append(_events(Kind.CLICK, current, at, who, session, page, slate, position))
             self._remember(who, current)
             dwell, read = self._read(who, current, at, session, log)
             shown = read & (dwell >= 10) & (rng.random(len(who)) < SEEN)
@@ -164,7 +167,7 @@ class _Audience:
             asked = np.flatnonzero(onward & (led.article < 0))
             organic[asked] = self._choose(who[asked], current[asked], later[asked])
             by_box = led.article >= 0
-            seen_on = np.where(by_box, self.plan.site[current], -1).astype(np.int8)
+            page = np.where(by_box, current, -1).astype(np.int32)
             current = np.where(by_box, led.article, organic)
             at = np.where(by_box, led.at, later)
             slate, position = led.slate, led.position
@@ -246,9 +249,8 @@ class _Audience:
         fit = np.take_along_axis(fit, order, axis=1)
         slate = self.slates + np.arange(m)
         self.slates += m
-        value = -2.1 + 0.9 * self._liking(who, offer) + 0.8 * self._relation(current, offer)
-        clicked = fit & (rng.random(offer.shape) < BIAS / (1.0 + np.exp(-value)))
-        site = self.plan.site[current]
+        drawn = attraction(self._liking(who, offer), self._relation(current, offer))
+        clicked = fit & (rng.random(offer.shape) < BIAS * drawn)
         place = np.broadcast_to(np.arange(SLOTS, dtype=np.int8), offer.shape)
         order_in_time = np.cumsum(clicked, axis=1)
         clicked_at = at[:, None] + 1 + 2 * order_in_time
@@ -259,7 +261,7 @@ class _Audience:
             i, j = np.nonzero(chosen)
             when = at[i] if kind == Kind.IMPRESSION else clicked_at[i, j]
             part = (offer[i, j], when, who[i], session[i])
-            log.append(_events(kind, *part, site[i], slate[i], place[i, j]))
+            log.append(_events(kind, *part, current[i], slate[i], place[i, j]))
             if kind == Kind.CLICK:
                 self._remember(who[i], offer[i, j])
         first = np.argmax(clicked, axis=1)
@@ -278,25 +280,16 @@ class _Audience:
         return drawn.clip(0, sums.shape[1] - 1).astype(np.int32)
 
     def _liking(self, who: Int32, offer: Int32) -> Float64:
-        """Return f64[m, c]: the log of the true affinity, 0 at one of 0.12."""
+        """Return f64[m, c]: how much each reader likes what they are offered."""
         foreign = self.plan.japanese[offer] & ~self.readers.japanese[who][:, None]
         taste = self.readers.tastes[who][:, None, :]
-        match = affinity(taste, self.plan.topics[offer], foreign)
-        return np.log((match.astype(np.float64) + 0.015) / 0.135)
+        return liking(affinity(taste, self.plan.topics[offer], foreign))
 
     def _relation(self, current: Int32 | None, offer: Int32) -> Float64:
         """Return f64[m, c]: how well what is offered follows on what was just read."""
         if current is None:
             return np.zeros(offer.shape)
-        plan, now = self.plan, current[:, None]
-        alike = np.einsum("mk,mck->mc", self.unit[current], self.unit[offer]).astype(np.float64)
-        return (
-            1.0 * alike
-            + 1.0 * (plan.subject[offer] == plan.subject[now])
-            + 0.5 * (plan.place[offer] == plan.place[now])
-            + 0.8 * (plan.story[offer] == plan.story[now])
-            - 4.0 * (plan.original[offer] == plan.original[now])
-        )
+        return self.ties.relation(current, offer)
 
     def _open(self, who: Int32, current: Int32 | None, offer: Int32, at: Int64) -> Bool:
         """Return bool[m, c]: published by then, not expired, not opened before."""
@@ -316,7 +309,7 @@ def _events(
     at: Int64,
     who: Int32,
     session: Int64,
-    seen_on: Int8 | None = None,
+    page: Int32 | None = None,
     slate: Int64 | None = None,
     position: Int8 | None = None,
     dwell: Float64 | None = None,
@@ -328,7 +321,7 @@ def _events(
         at=at,
         reader=who,
         session=session,
-        seen_on=np.full(n, -1, np.int8) if seen_on is None else seen_on,
+        page=np.full(n, -1, np.int32) if page is None else page,
         dwell=np.zeros(n, np.float32) if dwell is None else dwell.astype(np.float32),
         slate=np.full(n, -1, np.int64) if slate is None else slate,
         position=np.full(n, -1, np.int8) if position is None else position,

@@ -8,15 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from data.sample.appeal import Ties, attraction, liking, unit
 from data.sample.genres import GENRES, TOPICS
 from data.sample.grammar import words
 from data.sample.plan import CORRECTED, WIRED, Plan
 from data.sample.readers import Readers, affinity
 from data.sample.sites import SITE_IDS
 from data.sample.traffic import BIAS
-from recsys.arrays import Bool, Float32, Float64, Int32
+from recsys.arrays import Bool, Float32, Float64, Int32, Int64
 from recsys.types import ArticleId, Tone
 
+SLATES = pa.schema([("slate", pa.string()), ("reader", pa.int32()), ("page", pa.int32())])
 COPIES = {WIRED: "wire", CORRECTED: "update"}
 README = """\
 # The truth behind the sample network
@@ -34,10 +36,13 @@ Rows of the `.npy` arrays are the rows of the table that they belong to.
 | `copies.parquet` | planted near-duplicates: `kind` wire (another site) or update (the same) |
 | `grave.parquet` | the articles that are grave |
 | `trends.parquet` | news cycles: `story`, `start`, `peak`, `death`, `height`, `sites`, `keys` |
+| `slates.parquet` | whom each `slate` was shown to and where: rows `reader` and `page` (article) |
 
 True affinity is taste · mixture, a twentieth of it where the article is in Japanese and the reader
-does not read Japanese: `data.sample.truth.load(directory).affinity(readers, articles)`. Orders in
-the box are random, so the click rate of slot p over that of slot 0 is bias[p] / bias[0].
+does not read Japanese: `data.sample.truth.load(directory).affinity(readers, articles)`. A click on
+a card in slot p of a slate has probability bias[p] times `.attraction(slates, articles)`, whatever
+the other cards are. Orders in the box are random, so the click rate of slot p over that of slot 0
+is about bias[p] / bias[0]; about, for what was drawn twice stands a little further up.
 Readers without consent have events with an empty visitor.
 """
 
@@ -55,19 +60,41 @@ class Truth:
     copies: pa.Table
     grave: pa.Table
     trends: pa.Table
+    slates: pa.Table
 
     def affinity(self, readers: Int32, articles: Int32) -> Float32:
-        """Return f32[m]: the affinity of reader rows int[m] to article rows int[m]."""
+        """Return f32: the affinity of reader rows to article rows; their shapes broadcast."""
         return affinity(
             self.reader_tastes[readers],
             self.article_topics[articles],
             self._foreign(readers, articles),
         )
 
+    def attraction(self, slates: Int64, articles: Int32) -> Float64:
+        """Return f64[m, c]: the probability that a card is clicked if its slot is examined.
+
+        ``slates`` int64[m] are rows of the table, ``articles`` int32[m, c] the articles of their
+        cards, whether these were shown there or not. Times ``position_bias`` of a slot it is the
+        true click rate there.
+        """
+        readers, pages = (self.slates[name].to_numpy()[slates] for name in ("reader", "page"))
+        liked = liking(self.affinity(readers[:, None], articles))
+        return attraction(liked, self._ties().relation(pages, articles))
+
     def article_rows(self) -> dict[ArticleId, int]:
         """Return the row of every article."""
         columns = (self.articles["site"].to_pylist(), self.articles["key"].to_pylist())
         return {ArticleId(*id): row for row, id in enumerate(zip(*columns, strict=True))}
+
+    def _ties(self) -> Ties:
+        rows = self.article_rows()
+        original = np.arange(len(rows), dtype=np.int32)
+        for copy in self.copies.to_pylist():
+            source = rows[ArticleId(copy["original_site"], copy["original_key"])]
+            original[rows[ArticleId(copy["site"], copy["key"])]] = source
+        subject, place = (_codes(self.articles[name]) for name in ("thing", "place"))
+        story = self.articles["story"].to_numpy()
+        return Ties(unit(self.article_topics), subject, place, story, original)
 
     def _foreign(self, readers: Int32, articles: Int32) -> Bool:
         reads = self.readers["japanese"].to_numpy(zero_copy_only=False)
@@ -87,6 +114,7 @@ def load(folder: Path) -> Truth:
         copies=pq.read_table(folder / "copies.parquet"),
         grave=pq.read_table(folder / "grave.parquet"),
         trends=pq.read_table(folder / "trends.parquet"),
+        slates=pq.read_table(folder / "slates.parquet"),
     )
 
 
@@ -127,6 +155,11 @@ def write(folder: Path, plan: Plan, readers: Readers, keys: pa.Array) -> None:
     grave = everything.filter(pa.array(plan.tone == list(Tone).index(Tone.GRAVE)))
     _save(folder / "grave.parquet", grave.select(["site", "key", "genre"]))
     _save(folder / "trends.parquet", _trends(plan, everything))
+
+
+def _codes(names: pa.ChunkedArray) -> Int32:
+    codes: Int32 = names.combine_chunks().dictionary_encode().indices.to_numpy()
+    return codes
 
 
 def _by_genre(values: list[str], plan: Plan) -> pa.Array:

@@ -146,6 +146,23 @@ def test_the_position_bias_shows_in_the_click_rates(network: SimpleNamespace) ->
     assert np.all(np.abs(rate / rate[0] - expected) < 4 * error)
 
 
+def test_cards_are_clicked_as_often_as_their_truth_says(network: SimpleNamespace) -> None:
+    numbers = {name: row for row, name in enumerate(network.truth.slates["slate"].to_pylist())}
+    slate = np.array([numbers.get(name, -1) for name in network.events["slate"].to_pylist()])
+    slot = network.events["position"].to_numpy()
+    cards = np.stack([slate, slot, network.row], axis=1)
+    shown = cards[network.kind == "impression"]
+    assert set(numbers.values()) == set(shown[:, 0])
+    clicks = set(map(tuple, cards[(network.kind == "click") & (slot >= 0)].tolist()))
+    clicked = np.array([card in clicks for card in map(tuple, shown.tolist())])
+    drawn = network.truth.attraction(shown[:, 0], shown[:, 2:])[:, 0]
+    chance = network.truth.position_bias[shown[:, 1]] * drawn
+    for part in np.array_split(np.argsort(chance), 10):
+        error = np.sqrt(np.sum(chance[part] * (1 - chance[part])))
+        assert abs(clicked[part].sum() - chance[part].sum()) < 4 * error
+    assert chance.max() > 20 * chance.min()
+
+
 def test_readers_read_what_they_like_and_stay_longer(network: SimpleNamespace) -> None:
     visitors = network.events["visitor"].to_pylist()
     known = (network.kind == "read") & np.array([v != "" for v in visitors])
