@@ -82,7 +82,7 @@ def evaluate(
     )
     if start >= until:
         raise DataError(f"--cut {_day(start)} is not before the end, {_day(until)}")
-    bundle = _learn(past, setup, start)
+    bundle = _learn(past, history, setup, start)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         bars: dict[str, Any] = {}
@@ -171,18 +171,20 @@ def _untitled(article: Any) -> Any:
     return dataclasses.replace(article, title="")
 
 
-def _learn(past: Any, setup: Setup, cut: int) -> Any:
+def _learn(past: Any, history: Any, setup: Setup, cut: int) -> Any:
     from training.fit import fit
+    from training.rank import with_ranker
 
     with Console(stderr=True).status("learning") as status:
-        return fit(
-            past.articles,
-            past.visitors,
-            past.interactions,
-            setup.recipe,
-            cut,
-            report=lambda stage: status.update(stage.name),
+
+        def report(stage: Any) -> None:
+            status.update(stage.name)
+
+        bundle = fit(
+            past.articles, past.visitors, past.interactions, setup.recipe, cut, report=report
         )
+        # It looks at nothing that was not known at the cut.
+        return with_ranker(bundle, history, setup.recipe, cut, report=report)
 
 
 def _table(task: str, lines: list[Any]) -> Table:

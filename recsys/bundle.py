@@ -21,6 +21,7 @@ from recsys.factors import Factors
 from recsys.ids import Vocabulary
 from recsys.index import ArticleIndex
 from recsys.manifest import Manifest, verify
+from recsys.ranker import Ranker
 from recsys.shelf import ASIDE, clean, current, list_bundles, publish, rollback, sync
 from recsys.stories import WIDTH, Signatures
 from recsys.tables import CATALOGUE_COLUMNS, Catalogue
@@ -82,6 +83,8 @@ class Bundle:
     reads: Reads
     trends: Trends = field(repr=False)
     coread: CoRead = field(repr=False)
+    ranker: Ranker | None = field(default=None, repr=False)
+    """What corrects the fusion of sources; without one, fusion ranks alone."""
 
     @property
     def id(self) -> str:
@@ -220,6 +223,9 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     bundle.index.save(folder / "graph.faiss")
     (folder / "embedder").mkdir()
     bundle.embedder.save(folder / "embedder")
+    if bundle.ranker is not None:
+        (folder / RANKER).mkdir()
+        bundle.ranker.save(folder / RANKER)
 
 
 def _read_files(folder: Path, stated: Manifest) -> Bundle:
@@ -255,7 +261,16 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         reads=Reads(**part("reads")),
         trends=Trends.of_arrays(part("trends")),
         coread=CoRead.of_arrays(part("coread")),
+        ranker=_read_ranker(folder, stated),
     )
+
+
+RANKER = "ranker"
+
+
+def _read_ranker(folder: Path, stated: Manifest) -> Ranker | None:
+    there = any(name.startswith(f"{RANKER}/") for name in stated.files)
+    return Ranker.load(folder / RANKER) if there else None
 
 
 def _shapes(bundle: Bundle) -> dict[str, int]:

@@ -11,6 +11,7 @@ from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, trends
 from recsys.errors import UnknownArticle
 from recsys.exploration import explore
+from recsys.features import FEATURES, features
 from recsys.live import Live
 from recsys.mixer import Fused, Pick, Quotas, fuse, pick
 from recsys.policy import Policy
@@ -48,14 +49,8 @@ class Engine:
 
         An unknown article, reader or site is no error: the slate's notes say what was unknown.
         """
-        view = self.live.view
         notes: list[str] = []
-        situation = self._situation(query, view, notes)
-        proposals = [
-            source(self.live, situation, self.depth)
-            for name, source in self.sources.items()
-            if getattr(self.policy.weights, name) > 0
-        ]
+        situation, proposals = self.consider(query, notes)
         fused, picked = self._mix(proposals, situation, query.n)
         asked = query.n
         while len(picked.places) < query.n:
@@ -76,6 +71,51 @@ class Engine:
             policy_id=self.policy.id,
             notes=tuple(notes),
         )
+
+    def consider(
+        self, query: Query, notes: list[str] | None = None
+    ) -> tuple[Situation, list[Candidates]]:
+        """Return a query in rows, and what each source proposes for it; ``notes`` are added to."""
+        situation = self._situation(query, self.live.view, [] if notes is None else notes)
+        return situation, [
+            source(self.live, situation, self.depth)
+            for name, source in self.sources.items()
+            if getattr(self.policy.weights, name) > 0
+        ]
+
+    def fused(self, proposals: Sequence[Candidates]) -> Fused:
+        """Return the union of proposals under the policy's weights, best first."""
+        weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
+        return fuse(proposals, weights)
+
+    def describe(self, query: Query, devices: Sequence[str] = ()) -> tuple[Int32, Float32]:
+        """Return rows int32[m] of what the sources propose, and f32[m, F] their ``FEATURES``.
+
+        They are in fusion's order; ``devices`` have a code of their own.
+        """
+        situation, proposals = self.consider(query)
+        fused = self.fused(proposals)
+        return fused.rows, self._features(situation, proposals, fused, devices)
+
+    def _features(
+        self,
+        situation: Situation,
+        proposals: Sequence[Candidates],
+        fused: Fused,
+        devices: Sequence[str],
+    ) -> Float32:
+        union = fused.rows, fused.scores
+        return features(self.live, situation, proposals, union, fused.rows, devices=devices)
+
+    def _ranked(self, situation: Situation, proposals: Sequence[Candidates], fused: Fused) -> Fused:
+        """Return what was fused in the order that was learned, where there is a ranker for it."""
+        ranker = self.bundle.ranker
+        # An older bundle's ranker may want other features; fusion serves until the next training.
+        if ranker is None or ranker.features != FEATURES or not len(fused.rows):
+            return fused
+        chances = ranker.probabilities(self._features(situation, proposals, fused, ranker.devices))
+        order = np.lexsort((fused.rows, -chances))
+        return Fused(fused.rows[order], chances[order], fused.parts[:, order])
 
     def trending(self, query: TrendQuery) -> tuple[Trend, ...]:
         """Return the best ``query.n`` articles that trend, best first.
@@ -172,8 +212,7 @@ class Engine:
     def _mix(
         self, proposals: Sequence[Candidates], situation: Situation, n: int
     ) -> tuple[Fused, Pick]:
-        weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
-        fused = fuse(proposals, weights)
+        fused = self._ranked(situation, proposals, self.fused(proposals))
         catalogue = situation.view.catalogue
         picked = pick(
             fused.scores,

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from recsys.segments import Segments
 from recsys.stories import Signatures
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
-from recsys.trials import Trials, click_rate, trials
+from recsys.trials import PRIOR, Trials, click_rate, trials
 from recsys.types import Article, ArticleId, Card, Event, Kind
 from recsys.view import View
 from recsys.visits import GAP
@@ -85,6 +86,9 @@ class Live:
             pool=none,
             pool_factors=np.empty((0, width), np.float32),
             trials=Trials.none(),
+            story_share=np.zeros(len(bundle.catalogue), np.float32),
+            click_rate=np.full(len(bundle.catalogue), click_rate(0.0, 0.0), np.float32),
+            exposure=np.zeros(len(bundle.catalogue), np.float32),
         )
 
     def add(self, articles: Sequence[Article]) -> None:
@@ -199,24 +203,35 @@ class Live:
             newest=newest,
             pool=pool,
             pool_factors=self.factors(pool),
-            trials=self._trials(newest, now),
+            **self._told_by_boxes(newest, now),
+            story_share=np.bincount(
+                catalogue.story, weights=board.share, minlength=len(catalogue)
+            ).astype(np.float32),
         )
 
-    def _trials(self, newest: Int32, now: int) -> Trials:
-        """Put on trial what came lately and was shown little; sponsored articles never are."""
+    def _told_by_boxes(self, newest: Int32, now: int) -> dict[str, Any]:
+        """Return the parts of a view that clicks and impressions in boxes decide.
+
+        On trial is what came lately and was shown little; sponsored articles never are.
+        """
         catalogue = self.view.catalogue
         clicked, shown = (part.counts(now)[-1] for part in (self.trends.clicked, self.trends.shown))
+        rate = click_rate(float(clicked.sum()), float(shown.sum()))
         young = catalogue.published[newest] > now - self.settings.trial_age
         little = shown[newest] < self.settings.trial_shown
         rows = newest[young & little & ~catalogue.sponsored[newest]]
-        return trials(
-            rows,
-            catalogue.published[rows],
-            clicked[rows],
-            shown[rows],
-            rate=click_rate(float(clicked.sum()), float(shown.sum())),
-            seed=now,
-        )
+        return {
+            "trials": trials(
+                rows,
+                catalogue.published[rows],
+                clicked[rows],
+                shown[rows],
+                rate=rate,
+                seed=now,
+            ),
+            "click_rate": ((clicked + PRIOR * rate) / (shown + PRIOR)).astype(np.float32),
+            "exposure": shown.astype(np.float32),
+        }
 
     def vectors(self, rows: Int32) -> Float32:
         """Return f32[m, d]: the content vectors of rows."""
@@ -296,6 +311,9 @@ class Live:
             signatures=signatures,
             related=(*view.related, *zip(near, cosines, strict=True)),
             board=view.board.grown(len(catalogue)),
+            story_share=_grown(view.story_share, len(catalogue), 0.0),
+            click_rate=_grown(view.click_rate, len(catalogue), click_rate(0.0, 0.0)),
+            exposure=_grown(view.exposure, len(catalogue), 0.0),
         )
 
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:
@@ -320,6 +338,11 @@ class Live:
 
 def _cards(rows: Int32, articles: Sequence[Article]) -> dict[int, Card]:
     return dict(zip(rows.tolist(), map(Card.of, articles), strict=True))
+
+
+def _grown(column: Float32, size: int, value: float) -> Float32:
+    fresh = np.full(size - len(column), value, np.float32)
+    return np.concatenate([column, fresh])
 
 
 def _take(bundled: Float32, fresh: Float32, rows: Int32) -> Float32:

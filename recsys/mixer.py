@@ -18,9 +18,9 @@ class Fused:
     rows: Int32
     """int32[m]"""
     scores: Float64
-    """f64[m]: the sum of ``parts``."""
+    """f64[m]: the sum of ``parts``, or what a ranker made of them."""
     parts: Float64
-    """f64[s, m]: what each of the s sources adds to each score."""
+    """f64[s, m]: what each of the s sources adds to each fused score."""
 
 
 def fuse(proposals: Sequence[Candidates], weights: Sequence[float]) -> Fused:

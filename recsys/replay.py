@@ -1,5 +1,6 @@
 """Plays history again in time order and asks each system what it would have shown."""
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,25 @@ class History:
     context: Int32 | None = None
     """int32[E]: which of ``contexts`` each event has; the first one where None."""
 
+    def before(self, t: int) -> "History":
+        """Return what was known at ``t`` (UTC seconds): nothing later has left a trace in it.
+
+        Articles published since are missing with their events, and so are readers who came since.
+        """
+        events = self.interactions.before(t)
+        articles = [article for article in self.articles if article.published < t]
+        kept = np.flatnonzero(events.article < len(articles))
+        events = events[kept]
+        there = np.unique(events.visitor[events.visitor >= 0])
+        visitor = np.where(events.visitor >= 0, np.searchsorted(there, events.visitor), -1)
+        return History(
+            articles,
+            Vocabulary(self.visitors[row] for row in there.tolist()),
+            dataclasses.replace(events, visitor=visitor.astype(np.int32)),
+            self.contexts,
+            None if self.context is None else self.context[kept],
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
@@ -121,7 +141,7 @@ class EngineSystem:
         self.name = name
         self._names_reader = names_reader
         self._tells_visit = tells_visit
-        self._engine = engine
+        self.engine = engine
         self._history = history
         self._ids = [article.id for article in history.articles]
         self._rows = {str(id): row for row, id in enumerate(self._ids)}
@@ -129,12 +149,12 @@ class EngineSystem:
     def joined(self, row: int) -> None:
         """Publish an article to the engine, unless its bundle has it."""
         article = self._history.articles[row]
-        if str(article.id) not in self._engine.live.view.catalogue.ids:
-            self._engine.live.add([article])
+        if str(article.id) not in self.engine.live.view.catalogue.ids:
+            self.engine.live.add([article])
 
     def observe(self, step: Step) -> None:
         """Send the engine what the service would get from the store, after its bundle."""
-        if step.at < self._engine.bundle.manifest.data_until:
+        if step.at < self.engine.bundle.manifest.data_until:
             return
         event = Event(
             id="",
@@ -145,27 +165,29 @@ class EngineSystem:
             session=str(step.visit),
             context=step.context,
         )
-        self._engine.live.observe([event])
+        self.engine.live.observe([event])
 
     def refresh(self, now: int) -> None:
         """Rank what trends."""
-        self._engine.live.refresh(now)
+        self.engine.live.refresh(now)
 
     def recommend(self, ask: Ask, k: int) -> Int32:
         """Return the slate of the page that the reader is on."""
-        page = self._ids[ask.trail[-1]] if ask.trail else None
-        slate = self._engine.recommend(
-            Query(
-                site=page.site if page else "",
-                now=ask.now,
-                article=page,
-                visitor=self._visitor(ask.visitor) if self._names_reader else "",
-                history=tuple(self._ids[row] for row in ask.trail[:-1] if self._tells_visit),
-                n=k,
-                context=ask.context,
-            )
-        )
+        slate = self.engine.recommend(self.query(ask, k))
         return np.array([self._rows[str(item.article)] for item in slate.items], np.int32)
+
+    def query(self, ask: Ask, k: int) -> Query:
+        """Return what the page that the reader is on would ask for."""
+        page = self._ids[ask.trail[-1]] if ask.trail else None
+        return Query(
+            site=page.site if page else "",
+            now=ask.now,
+            article=page,
+            visitor=self._visitor(ask.visitor) if self._names_reader else "",
+            history=tuple(self._ids[row] for row in ask.trail[:-1] if self._tells_visit),
+            n=k,
+            context=ask.context,
+        )
 
     def _visitor(self, row: int) -> str:
         return self._history.visitors[row] if row >= 0 else ""

@@ -41,6 +41,12 @@ class View:
     """f32[P, f]"""
     trials: Trials
     """What exploration may show."""
+    story_share: Float32
+    """f32[A]: by story, the share of openings now that all articles telling it have together."""
+    click_rate: Float32
+    """f32[A]: clicks an impression in boxes, smoothed toward the network's."""
+    exposure: Float32
+    """f32[A]: impressions lately, decayed."""
 
     def shown(self, rows: Int32, now: int) -> Bool:
         """Return bool[k]: which rows are up at ``now``: published, not expired, not withdrawn."""

@@ -65,6 +65,9 @@ SYSTEMS: dict[str, Callable[[Bundle, Policy, History], System]] = {
     "engine, page only": lambda bundle, policy, history: _engine(
         "engine, page only", bundle, policy, history, names_reader=False, tells_visit=False
     ),
+    "engine, fusion alone": lambda bundle, policy, history: _engine(
+        "engine, fusion alone", dataclasses.replace(bundle, ranker=None), policy, history
+    ),
     "co-visitation": lambda _, __, history: CoVisitation(len(history.articles)),
     "recent popularity (1 h)": lambda _, __, history: RecentPopularity(len(history.articles)),
     "most popular": lambda _, __, history: MostPopular(len(history.articles)),
@@ -228,4 +231,4 @@ def _single(name: str, source: str, bundle: Bundle, history: History) -> System:
         half_lives=HalfLives(related=0.0, personal=0.0),
         diversity=0.0,
     )
-    return _engine(name, bundle, alone, history)
+    return _engine(name, dataclasses.replace(bundle, ranker=None), alone, history)

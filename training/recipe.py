@@ -32,13 +32,22 @@ class Recipe:
     """Seconds after which a transition between two articles counts half, on each clock."""
     coread_width: int = coread.WIDTH
     """Successors kept for each article."""
+    rank_questions: int = 0
+    """Clicks of the last day that the ranker learns from; 0 lets the fusion of sources rank."""
+    rank_trees: int = 60
+    """Trees of the ranker."""
+    rank_leaves: int = 31
+    """Leaves of each tree."""
+    rank_rate: float = 0.1
+    """How far each tree goes; fewer trees want larger steps."""
     seed: int = 0
     """Starts the random numbers of SVD and ALS: one seed, one result."""
 
     def __post_init__(self) -> None:
-        for name in ("dims", "factors", "iterations", "neighbours", "coread_width"):
+        for name in ("dims", "factors", "iterations", "neighbours", "coread_width", "rank_trees"):
             within(name, getattr(self, name), 1, math.inf)
-        for name in ("regularization", "alpha"):
+        within("rank_leaves", self.rank_leaves, 2, math.inf)
+        for name in ("regularization", "alpha", "rank_questions", "rank_rate"):
             within(name, getattr(self, name), 0.0, math.inf)
         for name in ("trend_half_lives", "coread_half_lives"):
             values = getattr(self, name)

@@ -14,7 +14,9 @@ from filelock import FileLock, Timeout
 from recsys import shelf
 from recsys.bundle import Bundle, open_bundle, write
 from recsys.errors import BundleCorrupt, BundleError, Busy
+from recsys.replay import History
 from training.fit import fit
+from training.rank import with_ranker
 from training.stages import Report, Stage, silent, stage
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ def run(
                 parent=next(iter(shelf.history(root)), ""),
                 report=report,
             )
+            history = History(known.articles, known.visitors, known.interactions)
+            made = with_ranker(made, history, recipe, now, report=report)
             with stage("write and probe", report) as note:
                 bundle = _write(made, root)
                 probe(bundle)
