@@ -1,0 +1,188 @@
+"""Judges rankings that nobody has seen yet by the slates that were logged."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys import offpolicy
+from recsys.arrays import Bool, Float32, Float64, Int8, Int32
+from recsys.errors import DataError
+from recsys.offpolicy import Estimate
+from recsys.tables import Interactions
+from recsys.types import Kind
+
+PRIOR = 20.0
+"""Impressions that the average click rate weighs in that of an article."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedSlate:
+    """m cards of one answer of the box, and which of them were clicked."""
+
+    slate: int
+    reader: int
+    """Row of the reader, -1 where unknown."""
+    session: int
+    at: int
+    """When its first card was seen, UTC seconds."""
+    rows: Int32
+    """int32[m]: the articles"""
+    slots: Int8
+    """int8[m]: where each stood, from 0"""
+    propensity: Float64
+    """f64[m]: probability with which the article was put into its slot"""
+    clicked: Bool
+    """bool[m]"""
+
+
+Target = Callable[[LoggedSlate], Float64]
+"""A policy to judge: f64[m, m], the probability of putting ``rows[i]`` into ``slots[j]``.
+
+A column sums to 1, or to less where the policy may show there what the slate did not hold.
+"""
+Model = Callable[[LoggedSlate], Float64]
+"""A guess of clicks: f64[m, m], the click rate of ``rows[i]`` in ``slots[j]``."""
+Scorer = Callable[[LoggedSlate], Float64]
+"""A ranking: f64[m], the higher the better.
+
+It must have learned from other clicks than those it is judged by: no weight gives it away.
+"""
+
+
+def logged_slates(
+    events: Interactions, position: Int8, propensity: Float32
+) -> tuple[LoggedSlate, ...]:
+    """Return the slates of a log in the order in which they were seen.
+
+    ``position`` int8[E] and ``propensity`` f32[E] belong to ``events``. A card is an article of a
+    slate that was seen or clicked; it counts once. Raises ``DataError`` naming the event of a card
+    without a position.
+    """
+    of_box = (events.kind == Kind.IMPRESSION) | (events.kind == Kind.CLICK)
+    cards = np.flatnonzero(of_box & (events.slate >= 0))
+    lost = cards[position[cards] < 0]
+    if len(lost):
+        raise DataError(
+            f"position of event {lost[0]} is {position[lost[0]]}; expected the slot of its card, "
+            f"from 0"
+        )
+    width = int(events.article.max(initial=0)) + 1
+    key = events.slate[cards].astype(np.int64) * width + events.article[cards]
+    _, first, index = np.unique(key, return_index=True, return_inverse=True)
+    clicks = np.bincount(index, events.kind[cards] == Kind.CLICK, len(first))
+    first = cards[first]
+    starts = np.flatnonzero(np.diff(events.slate[first], prepend=-1))
+    found = [
+        LoggedSlate(
+            slate=int(events.slate[part[0]]),
+            reader=int(events.visitor[part[0]]),
+            session=int(events.session[part[0]]),
+            at=int(events.at[part].min()),
+            rows=events.article[part],
+            slots=position[part],
+            propensity=propensity[part].astype(np.float64),
+            clicked=clicked > 0,
+        )
+        for part, clicked in zip(
+            np.split(first, starts[1:]), np.split(clicks, starts[1:]), strict=True
+        )
+        if len(part)
+    ]
+    return tuple(sorted(found, key=lambda slate: (slate.at, slate.slate)))
+
+
+def judge(
+    slates: Sequence[LoggedSlate],
+    target: Target,
+    *,
+    fit: Callable[[Sequence[LoggedSlate]], Model] | None = None,
+    clip: float | None = None,
+) -> tuple[Estimate, ...]:
+    """Return what was logged, and what ``target`` would have earned for the same readers.
+
+    With ``fit`` there is a doubly robust estimate too. The model that speaks about a reader is
+    fitted to the slates of other readers (cross-fitting; Chernozhukov et al., 2018), so that it has
+    not seen the clicks it is corrected by. Raises as ``recsys.offpolicy``.
+    """
+    models = _crossed(slates, fit) if fit else [None] * len(slates)
+    columns = [_columns(s, target(s), model) for s, model in zip(slates, models, strict=True)]
+    clicked, propensity, chance, predicted, expected = (
+        np.concatenate([np.empty(0), *column])
+        for column in (zip(*columns, strict=True) if columns else [()] * 5)
+    )
+    size = [len(s.rows) for s in slates]
+    cards = offpolicy.Cards(
+        slate=np.repeat(np.arange(len(slates)), size),
+        clicked=clicked,
+        propensity=propensity,
+        target=chance,
+        reader=np.repeat(np.array([s.reader for s in slates], np.int64), size),
+        predicted=predicted if fit else None,
+        expected=expected if fit else None,
+    )
+    return offpolicy.estimates(cards, clip=clip)
+
+
+def reranked(scorer: Scorer) -> Target:
+    """Return the policy that puts the shown articles into the shown slots by their scores.
+
+    The best stands in the first slot; of equal scores the lower row stands first.
+    """
+
+    def target(slate: LoggedSlate) -> Float64:
+        order = np.lexsort((slate.rows, -scorer(slate)))
+        chance = np.zeros((len(order), len(order)))
+        chance[order, np.argsort(slate.slots, kind="stable")] = 1.0
+        return chance
+
+    return target
+
+
+def click_rates(slates: Sequence[LoggedSlate]) -> Model:
+    """Return a plain model: a slot's click rate times how much more an article is clicked there.
+
+    Articles' rates are smoothed towards the average by ``PRIOR`` impressions. An unknown article is
+    an average one; a slot below all known ones is like the lowest.
+    """
+    rows, slots, clicked = (
+        np.concatenate([np.empty(0, dtype), *(getattr(s, name) for s in slates)])
+        for name, dtype in (("rows", np.int32), ("slots", np.int8), ("clicked", np.bool_))
+    )
+    average = (clicked.sum() + 1e-9) / max(len(clicked), 1)
+    prior = PRIOR * average
+    by_slot = (np.bincount(slots, clicked, 1) + average) / (np.bincount(slots, minlength=1) + 1)
+    hoped = np.bincount(rows, by_slot[slots], 1)
+    lift = np.append((np.bincount(rows, clicked, 1) + prior) / (hoped + prior), 1.0)
+
+    def model(slate: LoggedSlate) -> Float64:
+        article = lift[np.minimum(slate.rows, len(lift) - 1)]
+        slot = by_slot[np.minimum(slate.slots, len(by_slot) - 1)]
+        return np.minimum(article[:, None] * slot, 1.0)
+
+    return model
+
+
+def _columns(
+    slate: LoggedSlate, chance: Float64, model: Model | None
+) -> tuple[Float64, Float64, Float64, Float64, Float64]:
+    """Return clicked, propensity, target, predicted and expected of a slate's cards."""
+    cards = len(slate.rows)
+    if chance.shape != (cards, cards):
+        raise DataError(
+            f"the target gave slate {slate.slate} probabilities of shape {chance.shape}; expected "
+            f"{(cards, cards)}, articles by slots"
+        )
+    guess = model(slate) if model else np.zeros((cards, cards))
+    clicked = slate.clicked.astype(np.float64)
+    expected = np.sum(chance * guess, axis=0)
+    return clicked, slate.propensity, chance.diagonal(), guess.diagonal(), expected
+
+
+def _crossed(
+    slates: Sequence[LoggedSlate], fit: Callable[[Sequence[LoggedSlate]], Model]
+) -> list[Model]:
+    """Return for each slate a model that has not seen its reader: there are two halves of them."""
+    half = [(s.reader if s.reader >= 0 else s.slate) % 2 for s in slates]
+    models = [fit([s for s, h in zip(slates, half, strict=True) if h != of]) for of in (0, 1)]
+    return [models[h] for h in half]
