@@ -4,12 +4,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from recsys.arrays import Float32, Float64
 from recsys.errors import BundleCorrupt
+
+if TYPE_CHECKING:
+    import lightgbm
 
 TREES, FACTS = "trees.txt", "ranker.json"
 
@@ -18,7 +21,7 @@ TREES, FACTS = "trees.txt", "ranker.json"
 class Ranker:
     """Trees that correct what fusion thinks, in log odds: with none of them, fusion stands."""
 
-    booster: lightgbm.Booster
+    booster: "lightgbm.Booster"
     features: tuple[str, ...]
     """What the columns of its input mean."""
     devices: tuple[str, ...] = ()
@@ -48,6 +51,8 @@ class Ranker:
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
         """Read what ``save`` wrote; raises ``BundleCorrupt`` where it cannot be read."""
+        import lightgbm  # wants the OpenMP of the system: only a bundle with a ranker does
+
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             booster = lightgbm.Booster(model_file=folder / TREES)

@@ -2,8 +2,8 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32, Int64
@@ -17,6 +17,9 @@ from recsys.replay import Ask, EngineSystem, History, Step, replay
 from training.fit import fit
 from training.recipe import Recipe
 from training.stages import Report, silent, stage
+
+if TYPE_CHECKING:
+    import lightgbm
 
 WINDOW = 86_400
 """Seconds before the end of the past from which questions are taken."""
@@ -86,13 +89,15 @@ def with_ranker(
     return dataclasses.replace(bundle, ranker=ranker)
 
 
-def grow(table: Float32, opened: Bool, sizes: Int64, recipe: Recipe) -> lightgbm.Booster:
+def grow(table: Float32, opened: Bool, sizes: Int64, recipe: Recipe) -> "lightgbm.Booster":
     """Return trees fitted to q questions, one after another in ``table`` f32[sum(sizes), F].
 
     ``opened`` bool[sum(sizes)] marks one candidate of each question and ``sizes`` int64[q] are
     their numbers of candidates. The loss is the conditional logit's, ``-log softmax`` of the one
     that was opened (McFadden, 1974), with the log of the fusion score as the offset.
     """
+    import lightgbm  # it wants the system's OpenMP, which only those who rank may be asked for
+
     data = lightgbm.Dataset(
         table,
         opened.astype(np.float32),
@@ -117,11 +122,11 @@ def grow(table: Float32, opened: Bool, sizes: Int64, recipe: Recipe) -> lightgbm
 
 def _loss(
     sizes: Int64,
-) -> Callable[[Float64, lightgbm.Dataset], tuple[Float64, Float64]]:
+) -> Callable[[Float64, "lightgbm.Dataset"], tuple[Float64, Float64]]:
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     question = np.repeat(np.arange(len(sizes)), sizes)
 
-    def slopes(odds: Float64, data: lightgbm.Dataset) -> tuple[Float64, Float64]:
+    def slopes(odds: Float64, data: "lightgbm.Dataset") -> tuple[Float64, Float64]:
         chances = np.exp(odds - np.maximum.reduceat(odds, starts)[question])
         chances /= np.add.reduceat(chances, starts)[question]
         return chances - np.asarray(data.get_label()), np.maximum(chances * (1 - chances), 1e-6)
