@@ -275,7 +275,7 @@ def engine_system(past: History, data_until: int = 0) -> EngineSystem:
 
 def test_the_engine_learns_only_what_its_bundle_does_not_hold():
     system = engine_system(KNOWN, data_until=400)
-    live = system._engine.live
+    live = system.engine.live
     for row in range(4):
         system.joined(row)
     for step, _, _ in steps(KNOWN):
@@ -289,9 +289,9 @@ def test_the_engine_learns_only_what_its_bundle_does_not_hold():
 def test_an_article_of_the_bundle_is_not_published_twice():
     system = engine_system(KNOWN)
     system.joined(A)
-    before = system._engine.live.view
+    before = system.engine.live.view
     system.joined(A)
-    assert system._engine.live.view is before
+    assert system.engine.live.view is before
 
 
 @given(histories(), tasks)
