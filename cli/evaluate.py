@@ -1,6 +1,5 @@
 """``recsys evaluate``: how good the answers would have been, beside what is simpler."""
 
-import dataclasses
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,10 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cli.histories import day, open_history
 from cli.setup import Setup, parse_time
 from recsys.errors import DataError
 
-WEEK = 7 * 86_400
 TASKS = ("next click", "next article")
 
 
@@ -77,11 +76,11 @@ def evaluate(
     chosen = _known("--system", system or list(SYSTEMS), SYSTEMS)
     tasks = _known("--task", task or (TASKS[:1] if globo else TASKS), TASKS)
     until = parse_time(end, "--end") if end else int(time.time()) + 1
-    past, history, start, until = (_globo if globo else _store)(
+    past, history, start, until = open_history(
         setup, globo, parse_time(cut, "--cut") if cut else None, until
     )
     if start >= until:
-        raise DataError(f"--cut {_day(start)} is not before the end, {_day(until)}")
+        raise DataError(f"--cut {day(start)} is not before the end, {day(until)}")
     bundle = _learn(past, history, setup, start)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
@@ -112,8 +111,8 @@ def evaluate(
     if not out.is_terminal:
         out.width = max(out.width, 120)  # a file has room for whole intervals
     out.print(
-        f"Learned from {len(past.interactions):,} events before {_day(start)}, replayed"
-        f" {len(history.interactions.between(start, until)):,} up to {_day(until)}.",
+        f"Learned from {len(past.interactions):,} events before {day(start)}, replayed"
+        f" {len(history.interactions.between(start, until)):,} up to {day(until)}.",
         soft_wrap=True,
     )
     for name in tasks:
@@ -128,47 +127,6 @@ def _known(option: str, names: Iterable[str], known: Iterable[str]) -> list[Any]
         if name not in known:
             raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
     return list(names)
-
-
-def _store(setup: Setup, _: Path | None, cut: int | None, end: int) -> tuple[Any, Any, int, int]:
-    from data.store import Store
-    from recsys.replay import History
-
-    with Store.open(setup.store_url) as store:
-        known = store.snapshot(end)
-        if not len(known.interactions):
-            raise DataError(
-                f"the store {setup.store_url} holds no event before {_day(end)} to replay; import"
-                " some with: recsys import events FILE"
-            )
-        end = min(end, int(known.interactions.at[-1]) + 1)
-        cut = end - WEEK if cut is None else cut
-        past = store.snapshot(cut)
-    return past, History(known.articles, known.visitors, known.interactions), cut, end
-
-
-def _globo(
-    setup: Setup, directory: Path | None, cut: int | None, end: int
-) -> tuple[Any, Any, int, int]:
-    from data.importers.globo import load_globo
-    from recsys.replay import History
-
-    assert directory is not None
-    known = load_globo(directory, end)
-    if not len(known.interactions):
-        raise DataError(f"{directory} holds no click before {_day(end)} to replay; see --end")
-    end = min(end, int(known.interactions.at[-1]) + 1)
-    cut = end - 2 * 86_400 if cut is None else cut
-    # Titles made up from numbers say nothing of what an article tells.
-    past = load_globo(directory, cut)
-    past = dataclasses.replace(past, articles=[_untitled(a) for a in past.articles])
-    articles = [_untitled(article) for article in known.articles]
-    history = History(articles, known.visitors, known.interactions, known.contexts, known.context)
-    return past, history, cut, end
-
-
-def _untitled(article: Any) -> Any:
-    return dataclasses.replace(article, title="")
 
 
 def _learn(past: Any, history: Any, setup: Setup, cut: int) -> Any:
@@ -219,7 +177,3 @@ def _by_reader(task: str, lines: list[Any]) -> Table:
             line.system, *(f"{r.mean:.3f} [dim]{r.low:.3f}-{r.high:.3f}[/]" for r in rates)
         )
     return table
-
-
-def _day(at: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(at))
