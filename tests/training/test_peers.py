@@ -148,15 +148,41 @@ def test_nothing_that_is_yet_to_come_reaches_a_peer(name):
     assert one[asked:] != other[asked:]
 
 
-@pytest.mark.parametrize(
-    ("name", "learns"), [("implicit cosine", True), ("implicit cosine, fitted once", False)]
-)
-def test_a_peer_meets_a_new_article_when_it_is_fitted_anew(name, learns):
+def popular(openings: Openings, seed: int):
+    """A model that knows what was opened most, and not by whom."""
+    articles, counts = np.unique(openings.article, return_counts=True)
+    ranked = articles[np.argsort(-counts, kind="stable")].astype(np.int32)
+    return lambda ask, n: ranked[:n]
+
+
+@pytest.mark.parametrize(("every", "learns"), [(HOUR, True), (0, False)])
+def test_a_peer_meets_a_new_article_when_it_is_fitted_anew(every, learns):
     late = [(20, 10, CUT + 1), (20, 11, CUT + 2), (21, 10, CUT + 3), (21, 11, CUT + 4)]
     soon = [(22, 10, CUT + 5), (22, 11, CUT + 6)]
     later = [(23, 10, CUT + HOUR + 7), (23, 11, CUT + HOUR + 8)]
-    lists = answered(name, [(0, 0, 0), (0, 1, 1), *late, *soon, *later])
+    facts = history([(0, 0, 0), (0, 1, 1), *late, *soon, *later])
+    peer = Peer("x", popular, facts.interactions.before(CUT), 0, every=every)
+    lists = replay(peer, facts, cut=CUT, end=CUT + 2 * HOUR, task="next click").lists.tolist()
     assert [11 in line for line in lists] == [False, False, False, learns]
+
+
+@every_peer
+def test_what_a_peer_does_not_know_it_fills_up_with_what_was_opened_most_in_the_last_hour(name):
+    system = told(name, interactions([(0, 0, 1), (0, 1, 2), (1, 0, 3), (1, 1, 4)]))
+    for visit, article in enumerate([3, 5, 7, 5, 7, 7]):
+        system.observe(Step(article, -1, 1000 + visit, CUT - 60, [], ()))
+    assert system.recommend(ask([9]), 2).tolist() == [7, 5]
+    assert system.recommend(ask([9, 5]), 5).tolist() == [7, 3]
+    assert system.recommend(ask([0]), 5).tolist() == [1, 7, 5, 3]
+
+
+@every_peer
+def test_a_peer_can_be_made_with_other_settings_than_it_is_tuned_to(name):
+    setting = {"sample": 1} if name == "V-SkNN" else {"last": 1}
+    narrow = PEERS[name](checkerboard(), ARTICLES, 100, 0, **setting)
+    assert narrow.recommend(ask([0, 2]), 5).tolist() == []
+    with pytest.raises(TypeError, match="no_such_setting"):
+        PEERS[name](checkerboard(), ARTICLES, 100, 0, no_such_setting=1)
 
 
 def test_a_fit_is_given_the_last_openings_once_each_and_is_not_asked_for_more_often_than_wanted():
@@ -180,6 +206,14 @@ def test_visits_of_the_stream_are_not_those_of_the_past():
     both = past.then([Step(2, 7, 0, 3, [], ()), Step(3, -1, -1, 4, [], ())])
     assert both.visit.tolist() == [0, 1, 2]
     assert both.article.tolist() == [0, 1, 2]
+
+
+def test_the_most_opened_articles_are_kept_ties_by_row():
+    rows = [(at, article, at) for at, article in enumerate([5, 3, 4, 3, 5, 9])]
+    openings = Openings.of(interactions(rows))
+    assert openings.of_most_opened(1).article.tolist() == [3, 3]
+    assert openings.of_most_opened(3).article.tolist() == [5, 3, 4, 3, 5]
+    assert openings.of_most_opened(9).article.tolist() == openings.article.tolist()
 
 
 def test_a_table_holds_who_opened_what_and_nothing_else():
@@ -215,7 +249,7 @@ class Twin:
     name = "twin"
 
     def __init__(self, articles: int, k: int, sample: int) -> None:
-        self._knn = SessionKnn(articles, k=k, sample=sample)
+        self._knn = SessionKnn(articles, neighbours=k, sample=sample)
         self._k, self._sample = k, sample
         self._openings: list[tuple[int, int]] = []
 

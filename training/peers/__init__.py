@@ -1,14 +1,15 @@
 """Names the systems of other people that ours is compared with, each as its authors ship it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
 from recsys.errors import ConfigError
-from recsys.replay import System
 from recsys.tables import Interactions
+from training.peers.filled import Costed, Filled
 from training.peers.peer import Peer
 from training.peers.session_knn import SessionKnn
 
@@ -17,17 +18,18 @@ RECENT = 50_000
 """Openings that a peer learns from when it learns anew: what is older is out of the news."""
 
 
-class Costed(System, Protocol):
-    """A system that says what it took to make it."""
+class Factory(Protocol):
+    """Makes a peer."""
 
-    fit_seconds: float
-    """Of the slowest fit; 0 where it learns opening by opening."""
-    fit_peak_bytes: int
-    """Memory of the largest fit, above what the process held before."""
+    def __call__(
+        self, past: Interactions, articles: int, visitors: int, seed: int, **settings: float
+    ) -> Costed:
+        """Return the peer of the ``past`` before the cut.
 
-
-Factory = Callable[[Interactions, int, int, int], Costed]
-"""Makes a peer of the past before the cut, how many articles and visitors there are, and a seed."""
+        ``articles`` and ``visitors`` say how many there are, ``settings`` what is to be other than
+        as tuned.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ class Library:
     module: str
     model: str
     last: int = RECENT
-    every: int = HOUR
 
-    def __call__(self, past: Interactions, articles: int, visitors: int, seed: int) -> Costed:
+    def __call__(
+        self, past: Interactions, articles: int, visitors: int, seed: int, **settings: float
+    ) -> Costed:
         """Return the peer. Raises ``ConfigError`` where its package is not installed."""
         if not self.installed:
             raise ConfigError(
@@ -49,7 +52,10 @@ class Library:
                 " see the extra 'peers' in the README, or leave this peer out"
             )
         fit = getattr(import_module(self.module), self.model)
-        return Peer(self.name, fit, past, seed, last=self.last, every=self.every)
+        last = int(settings.pop("last", self.last))
+        fit = partial(fit, **settings)
+        peer = Peer(self.name, fit, past, seed, last=last, every=HOUR)
+        return Filled(peer, articles)
 
     @property
     def installed(self) -> bool:
@@ -78,9 +84,11 @@ def _rectools(name: str, model: str) -> Library:
     return Library(name, "rectools", "training.peers.with_rectools", model)
 
 
-def _session_knn(past: Interactions, articles: int, visitors: int, seed: int) -> Costed:
+def _session_knn(
+    past: Interactions, articles: int, visitors: int, seed: int, **settings: int
+) -> Costed:
     # The replay shows it the past, opening by opening.
-    return SessionKnn(articles)
+    return Filled(SessionKnn(articles, **settings), articles)
 
 
 _LIBRARIES = (
@@ -88,10 +96,6 @@ _LIBRARIES = (
     _implicit("implicit cosine", "cosine"),
     _implicit("implicit ALS", "als"),
     _implicit("implicit BPR", "bpr"),
-    _implicit("implicit BM25, fitted once", "bm25", last=0, every=0),
-    _implicit("implicit cosine, fitted once", "cosine", last=0, every=0),
-    _implicit("implicit ALS, fitted once", "als", last=0, every=0),
-    _implicit("implicit BPR, fitted once", "bpr", last=0, every=0),
     _lenskit("LensKit ItemKNN", "item_knn"),
     _lenskit("LensKit UserKNN", "user_knn"),
     _lenskit("LensKit SLIM", "slim"),
@@ -107,5 +111,6 @@ PEERS: dict[str, Factory] = {
     **{library.name: library for library in _LIBRARIES},
 }
 """What to compare with. Libraries are fitted anew every hour on the last openings, as Moreira et
-al. (2018) do with these clicks; those "fitted once" know only what came before the cut, where most
-of what is read after it was not yet published."""
+al. (2018) do with these clicks: fitted once, they would know only what came before the cut, where
+most of what is read after it was not yet published. All settings are from a search on the day
+before the cut that the README compares them after: see ``benchmarks/peers_tuning.py``."""

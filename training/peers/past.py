@@ -9,6 +9,7 @@ from scipy import sparse
 from recsys.arrays import Int32, Int64
 from recsys.replay import Step
 from recsys.tables import Interactions
+from recsys.top import top
 from recsys.visits import visits
 
 
@@ -49,6 +50,14 @@ class Openings:
     def last(self, n: int) -> "Openings":
         """Return the latest ``n`` openings."""
         return Openings(self.visit[-n:], self.visitor[-n:], self.article[-n:])
+
+    def of_most_opened(self, n: int) -> "Openings":
+        """Return the openings of the ``n`` articles that were opened most, ties by row."""
+        articles, article, count = np.unique(self.article, return_inverse=True, return_counts=True)
+        if len(articles) <= n:
+            return self
+        kept = np.isin(article, top(count, n))
+        return Openings(self.visit[kept], self.visitor[kept], self.article[kept])
 
     def by_visit(self) -> "Table":
         """Return which visit opened what."""

@@ -15,18 +15,18 @@ class SessionKnn:
     """V-SkNN: session kNN by vector multiplication.
 
     Ludewig and Jannach (2018), Evaluation of session-based recommendation algorithms. Of the
-    ``sample`` most recent visits that share an article with the present one, the ``k`` most
-    similar vote for what they opened, each with its similarity: the sum, over the articles in
-    common, of weights that grow linearly with the article's place in the present visit. Of each
-    article the ``sample`` latest openings are remembered.
+    ``sample`` most recent visits that share an article with the present one, the most similar
+    ``neighbours`` vote for what they opened, each with its similarity: the sum, over the articles
+    in common, of weights that grow linearly with the article's place in the present visit. Of
+    each article the ``sample`` latest openings are remembered.
     """
 
     name = "V-SkNN"
     fit_seconds = 0.0
     fit_peak_bytes = 0
 
-    def __init__(self, articles: int, *, k: int = 100, sample: int = 1000) -> None:
-        self._articles, self._k, self._sample = articles, k, sample
+    def __init__(self, articles: int, *, neighbours: int = 100, sample: int = 1000) -> None:
+        self._articles, self._neighbours, self._sample = articles, neighbours, sample
         self._visit_of = array("q")
         """Of each opening so far, its visit."""
         self._openings: dict[int, deque[int]] = defaultdict(lambda: deque(maxlen=sample))
@@ -61,7 +61,7 @@ class SessionKnn:
         np.maximum.at(latest, line, opening)
 
         recent = top(latest, self._sample)
-        nearest = recent[top(similarity[recent], self._k)]
+        nearest = recent[top(similarity[recent], self._neighbours)]
         votes = np.zeros(self._articles, np.float32)
         for near in nearest.tolist():
             votes[self._opened[int(visit[near])]] += similarity[near]

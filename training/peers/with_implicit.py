@@ -15,18 +15,28 @@ from recsys.top import top
 from training.peers.past import Openings, Table
 from training.peers.peer import Model, basis
 
-FACTORS = 64
-NEIGHBOURS = 100
 
-
-def als(openings: Openings, seed: int) -> Model:
+def als(
+    openings: Openings,
+    seed: int,
+    *,
+    factors: int = 16,
+    regularization: float = 0.05,
+    alpha: float = 40.0,
+    iterations: int = 15,
+) -> Model:
     """Factorise readers × articles; a visit is folded in as a reader.
 
     Hu, Koren and Volinsky (2008), Collaborative filtering for implicit feedback datasets.
     """
     table = openings.by_reader()
     model = AlternatingLeastSquares(
-        FACTORS, regularization=0.05, alpha=10.0, num_threads=1, random_state=seed
+        factors,
+        regularization=regularization,
+        alpha=alpha,
+        iterations=iterations,
+        num_threads=1,
+        random_state=seed,
     )
     model.fit(table.matrix, show_progress=False)
 
@@ -39,7 +49,16 @@ def als(openings: Openings, seed: int) -> Model:
     return answer
 
 
-def bpr(openings: Openings, seed: int) -> Model:
+def bpr(
+    openings: Openings,
+    seed: int,
+    *,
+    factors: int = 16,
+    learning_rate: float = 0.01,
+    regularization: float = 0.01,
+    iterations: int = 100,
+    pull: float = 1.0,
+) -> Model:
     """Factorise readers × articles by pairs; it cannot fold in, so similar articles are shown.
 
     Rendle et al. (2009), BPR: Bayesian personalized ranking from implicit feedback. Articles are
@@ -47,27 +66,39 @@ def bpr(openings: Openings, seed: int) -> Model:
     """
     table = openings.by_reader()
     model = BayesianPersonalizedRanking(
-        FACTORS, learning_rate=0.05, num_threads=1, random_state=seed
+        factors,
+        learning_rate=learning_rate,
+        regularization=regularization,
+        iterations=iterations,
+        num_threads=1,
+        random_state=seed,
     )
     model.fit(table.matrix, show_progress=False)
-    direction = model.item_factors / model.item_norms[:, None]
+    item, bias = model.item_factors[:, :-1], model.item_factors[:, -1]
+    item = item - item.mean(axis=0)
 
     def answer(ask: Ask, n: int) -> Int32:
         columns = table.columns(basis(ask))
-        scores = direction @ direction[columns].sum(axis=0)
+        if pull < 0:
+            d = model.item_factors / model.item_norms[:, None]
+            scores = d @ d[columns].sum(axis=0)
+        else:
+            scores = bias + pull * (item @ item[columns].sum(axis=0))
         return table.articles[top(scores, n)] if len(columns) else table.articles[:0]
 
     return answer
 
 
-def bm25(openings: Openings, seed: int) -> Model:
+def bm25(
+    openings: Openings, seed: int, *, neighbours: int = 100, k1: float = 1.2, b: float = 0.75
+) -> Model:
     """Link articles that the same visits opened, weighted by BM25."""
-    return _item_item(BM25Recommender(NEIGHBOURS, num_threads=1), openings)
+    return _item_item(BM25Recommender(neighbours, K1=k1, B=b, num_threads=1), openings)
 
 
-def cosine(openings: Openings, seed: int) -> Model:
+def cosine(openings: Openings, seed: int, *, neighbours: int = 100) -> Model:
     """Link articles that the same visits opened, by cosine."""
-    return _item_item(CosineRecommender(NEIGHBOURS, num_threads=1), openings)
+    return _item_item(CosineRecommender(neighbours, num_threads=1), openings)
 
 
 def _item_item(model: ItemItemRecommender, openings: Openings) -> Model:

@@ -17,34 +17,41 @@ from recsys.replay import Ask
 from training.peers.past import Openings
 from training.peers.peer import Model, basis
 
-NEIGHBOURS = 100
-FACTORS = 64
 
-
-def item_knn(openings: Openings, seed: int) -> Model:
+def item_knn(openings: Openings, seed: int, *, neighbours: int = 100, scored_by: int = 20) -> Model:
     """Link articles by the cosine of the visits that opened them (Deshpande and Karypis, 2004)."""
-    scorer = ItemKNNScorer(feedback="implicit", max_nbrs=20, save_nbrs=NEIGHBOURS)
+    scorer = ItemKNNScorer(feedback="implicit", max_nbrs=scored_by, save_nbrs=neighbours)
     return _fitted(scorer, openings, seed)
 
 
-def user_knn(openings: Openings, seed: int) -> Model:
+def user_knn(openings: Openings, seed: int, *, neighbours: int = 100) -> Model:
     """Let the visits that are most alike vote."""
-    return _fitted(UserKNNScorer(feedback="implicit", max_nbrs=NEIGHBOURS), openings, seed)
+    return _fitted(UserKNNScorer(feedback="implicit", max_nbrs=neighbours), openings, seed)
 
 
-def slim(openings: Openings, seed: int) -> Model:
+def slim(openings: Openings, seed: int, *, l1: float = 1.0, l2: float = 1.0) -> Model:
     """Learn sparse links between articles (Ning and Karypis, 2011)."""
-    return _fitted(SLIMScorer(l1_reg=1.0, l2_reg=1.0, max_iters=20), openings, seed)
+    return _fitted(SLIMScorer(l1_reg=l1, l2_reg=l2, max_iters=20), openings, seed)
 
 
-def ease(openings: Openings, seed: int) -> Model:
+def ease(openings: Openings, seed: int, *, regularization: float = 50.0) -> Model:
     """Learn dense links between articles in closed form (Steck, 2019)."""
-    return _fitted(EASEScorer(regularization=50.0), openings, seed)
+    return _fitted(EASEScorer(regularization=regularization), openings, seed)
 
 
-def implicit_mf(openings: Openings, seed: int) -> Model:
+def implicit_mf(
+    openings: Openings,
+    seed: int,
+    *,
+    factors: int = 16,
+    regularization: float = 0.1,
+    weight: float = 40.0,
+) -> Model:
     """Factorise visits × articles (Hu, Koren and Volinsky, 2008); the visit so far is folded in."""
-    return _fitted(ImplicitMFScorer(embedding_size=FACTORS, epochs=10), openings, seed)
+    scorer = ImplicitMFScorer(
+        embedding_size=factors, epochs=10, regularization=regularization, weight=weight
+    )
+    return _fitted(scorer, openings, seed)
 
 
 def _fitted(scorer: Component, openings: Openings, seed: int) -> Model:

@@ -13,19 +13,24 @@ from recsys.replay import Ask
 from training.peers.past import Openings
 from training.peers.peer import Model, basis
 
-NEIGHBOURS = 100
 READER = np.zeros(1, np.int64)
 
 
-def item_knn(openings: Openings, seed: int) -> Model:
+def item_knn(openings: Openings, seed: int, *, neighbours: int = 100) -> Model:
     """Link articles that the same visits opened, weighted by TF-IDF."""
-    neighbours = TFIDFRecommender(NEIGHBOURS, num_threads=1)
+    neighbours = TFIDFRecommender(neighbours, num_threads=1)
     return _fitted(ImplicitItemKNNWrapperModel(neighbours), openings)
 
 
-def ease(openings: Openings, seed: int) -> Model:
-    """Learn dense links between articles in closed form (Steck, 2019)."""
-    return _fitted(EASEModel(regularization=50.0, recommend_n_threads=1), openings)
+def ease(
+    openings: Openings, seed: int, *, regularization: float = 500.0, articles: int = 1500
+) -> Model:
+    """Learn dense links between the most opened ``articles`` in closed form (Steck, 2019).
+
+    It copies all of its links for each answer, 4 bytes for each pair of articles.
+    """
+    model = EASEModel(regularization=regularization, recommend_n_threads=1)
+    return _fitted(model, openings.of_most_opened(articles))
 
 
 def popular(openings: Openings, seed: int) -> Model:
