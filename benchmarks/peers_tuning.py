@@ -1,7 +1,7 @@
 """Prints how peers do with other settings than theirs, on the day before they are compared.
 
 Usage: python benchmarks/peers_tuning.py DIR [PEER ...], where DIR holds clicks.parquet of
-Globo.com. The first line of each peer is how it is shipped; each other line changes one setting of it.
+Globo.com. The first line of each peer is as tuned; each other line changes one setting of it.
 """
 
 import sys
