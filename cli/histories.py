@@ -12,7 +12,7 @@ from recsys.types import Article
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
     from data.importers.globo import Facts
     from data.store import Snapshot
-    from recsys.replay import History
+    from recsys.history import History
 
 WEEK = 7 * 86_400
 GLOBO_DAYS = 2 * 86_400
@@ -37,7 +37,7 @@ def day(at: int) -> str:
 
 def _store(setup: Setup, cut: int | None, end: int) -> Opened:
     from data.store import Store
-    from recsys.replay import History
+    from recsys.history import History
 
     with Store.open(setup.store_url) as store:
         known = store.snapshot(end)
@@ -54,7 +54,7 @@ def _store(setup: Setup, cut: int | None, end: int) -> Opened:
 
 def _globo(directory: Path, cut: int | None, end: int) -> Opened:
     from data.importers.globo import load_globo
-    from recsys.replay import History
+    from recsys.history import History
 
     known = load_globo(directory, end)
     if not len(known.interactions):

@@ -363,11 +363,14 @@ def _interactions(
     slates: dict[str, int] = {}
     parts: list[Interactions] = []
     strays = 0
-    names = "visitor", "session", "site", "key", "kind", "at", "dwell", "slate"
+    names = (
+        *("visitor", "session", "site", "key", "kind", "at", "dwell", "slate"),
+        *("position", "propensity"),
+    )
     query = select(*(events.c[name] for name in names)).where(events.c.at < until)
     result = connection.execution_options(yield_per=50_000).execute(query.order_by(events.c.seq))
     for batch in result.partitions():
-        visitor, session, site, key, kind, at, dwell, slate = zip(*batch, strict=True)
+        visitor, session, site, key, kind, at, dwell, slate, *box = zip(*batch, strict=True)
         article = np.array([rows.get(id, -1) for id in zip(site, key, strict=True)], np.int32)
         found = article >= 0
         strays += int(np.count_nonzero(~found))
@@ -380,6 +383,8 @@ def _interactions(
             np.array(at, np.int64),
             np.array(dwell, np.float32),
             _codes(slate, slates),
+            np.array(box[0], np.int16),
+            np.array(box[1], np.float32),
         )
         parts.append(Interactions(*(column[found][order] for column in columns)))
     return Vocabulary(visitors), Interactions.merged(parts), strays

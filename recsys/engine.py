@@ -1,12 +1,13 @@
 """Answers a query with a slate: resolve, gather candidates, mix, explain."""
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Int32
+from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, trends
 from recsys.errors import UnknownArticle
@@ -15,6 +16,7 @@ from recsys.features import FEATURES, features
 from recsys.live import Live
 from recsys.mixer import Fused, Pick, Quotas, fuse, pick
 from recsys.policy import Policy
+from recsys.ranker import Ranker
 from recsys.trending import chart
 from recsys.types import ArticleId, Card, Item, Query, Slate, Trend, TrendQuery
 from recsys.view import View
@@ -97,6 +99,33 @@ class Engine:
         fused = self.fused(proposals)
         return fused.rows, self._features(situation, proposals, fused, devices)
 
+    def scores(self, query: Query, rows: Int32) -> Float64:
+        """Return f64[m]: how good ``rows`` int32[m] are for a query, whatever the quotas say.
+
+        By the ranker where there is one, else by fusion; what no source proposes is last.
+        """
+        wide = dataclasses.replace(self, depth=max(self.depth, WIDE))
+        if self._ranker is not None:
+            wide = self  # it has learned from what comes at this depth
+        situation, proposals = wide.consider(query)
+        fused = self.fused(proposals)
+        if self._ranker is not None and len(rows):
+            union = fused.rows, fused.scores
+            devices = self._ranker.devices
+            table = features(self.live, situation, proposals, union, rows, devices=devices)
+            return self._ranker.probabilities(table)
+        order = np.argsort(fused.rows)
+        near = np.minimum(np.searchsorted(fused.rows, rows, sorter=order), len(order) - 1)
+        if not len(order):
+            return np.zeros(len(rows))
+        return np.where(fused.rows[order[near]] == rows, fused.scores[order[near]], 0.0)
+
+    @property
+    def _ranker(self) -> Ranker | None:
+        """The bundle's ranker; an older one may want other features, and fusion serves then."""
+        ranker = self.bundle.ranker
+        return ranker if ranker is not None and ranker.features == FEATURES else None
+
     def _features(
         self,
         situation: Situation,
@@ -109,9 +138,8 @@ class Engine:
 
     def _ranked(self, situation: Situation, proposals: Sequence[Candidates], fused: Fused) -> Fused:
         """Return what was fused in the order that was learned, where there is a ranker for it."""
-        ranker = self.bundle.ranker
-        # An older bundle's ranker may want other features; fusion serves until the next training.
-        if ranker is None or ranker.features != FEATURES or not len(fused.rows):
+        ranker = self._ranker
+        if ranker is None or not len(fused.rows):
             return fused
         chances = ranker.probabilities(self._features(situation, proposals, fused, ranker.devices))
         order = np.lexsort((fused.rows, -chances))
@@ -263,5 +291,7 @@ class Engine:
         return hashlib.blake2b(shown.encode(), digest_size=12).hexdigest()
 
 
+WIDE = 2000
+"""Candidates asked of each source where given articles are to be ranked by fusion."""
 RECENT = 100
 """Latest articles of a reader from whom a taste is folded in."""

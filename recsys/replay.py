@@ -1,40 +1,25 @@
 """Plays history again in time order and asks each system what it would have shown."""
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from recsys.arrays import Int32, Int64
-from recsys.engine import Engine
-from recsys.ids import Vocabulary
-from recsys.tables import Interactions
-from recsys.types import Article, Event, Kind, Query
-from recsys.visits import visits
+from recsys.arrays import Float32, Float64, Int8, Int32, Int64
+from recsys.history import History, Step, Walk
+from recsys.slates import Shown, Slates
+from recsys.types import Article
 
-TaskName = Literal["next click", "next article"]
+TaskName = Literal["next click", "next article", "click in an impression"]
 
 GONE_BACK = -2
 """The target where a reader opens again what they had opened before: a miss for every system."""
 REFRESH = 2
 """Seconds between refreshes of a system's trends, as in the service."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One opening of the replayed history, in rows."""
-
-    article: int
-    visitor: int
-    visit: int
-    at: int
-    trail: Sequence[int]
-    """Earlier articles of the same visit, oldest first."""
-    context: tuple[str, ...]
-    """Circumstances of this opening."""
+MOST_RELEVANT = 20
+"""Articles of the rest of a visit that are kept as relevant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +58,44 @@ class System(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class History:
-    """Facts to replay: ``interactions`` refer to rows of ``articles`` and ``visitors``.
+class Listed:
+    """A list with what its system tells of it."""
 
-    Articles are in order of publication. Only what a system is handed step by step reaches it.
-    """
+    rows: Int32
+    """int32[m], best first"""
+    source: Int8
+    """int8[m]: which of the system's ``sources`` speaks most for each card"""
+    chance: Float32
+    """f32[m]: how probably each card is the one opened, as the system thinks"""
 
-    articles: Sequence[Article]
-    visitors: Vocabulary
-    interactions: Interactions
-    contexts: Sequence[tuple[str, ...]] = ((),)
-    context: Int32 | None = None
-    """int32[E]: which of ``contexts`` each event has; the first one where None."""
 
-    def before(self, t: int) -> "History":
-        """Return what was known at ``t`` (UTC seconds): nothing later has left a trace in it.
+@runtime_checkable
+class Telling(System, Protocol):
+    """A system that tells of its lists why they are as they are."""
 
-        Articles published since are missing with their events, and so are readers who came since.
-        """
-        events = self.interactions.before(t)
-        articles = [article for article in self.articles if article.published < t]
-        kept = np.flatnonzero(events.article < len(articles))
-        events = events[kept]
-        there = np.unique(events.visitor[events.visitor >= 0])
-        visitor = np.where(events.visitor >= 0, np.searchsorted(there, events.visitor), -1)
-        return History(
-            articles,
-            Vocabulary(self.visitors[row] for row in there.tolist()),
-            dataclasses.replace(events, visitor=visitor.astype(np.int32)),
-            self.contexts,
-            None if self.context is None else self.context[kept],
-        )
+    sources: tuple[str, ...]
+
+    def tell(self, ask: Ask, k: int) -> Listed:
+        """Return what ``recommend`` does, and more of it."""
+        ...
+
+
+@runtime_checkable
+class Watching(System, Protocol):
+    """A system that learns from what boxes show."""
+
+    def saw(self, rows: Int32, at: Int64) -> None:
+        """Take cards int32[m] that were seen at some times int64[m], oldest first."""
+        ...
+
+
+@runtime_checkable
+class Scoring(System, Protocol):
+    """A system that can rank any articles."""
+
+    def score(self, ask: Ask, rows: Int32) -> Float64:
+        """Return f64[m], the higher the better."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,77 +112,21 @@ class Answers:
     """int32[q]: row of the page's article, or of the target where there is no page"""
     visitor: Int32
     """int32[q]: the reader, -1 where unknown"""
-
-
-class EngineSystem:
-    """The engine as it is served, fed step by step.
-
-    Where ``names_reader`` or ``tells_visit`` is off, pages do not say who reads, or what was
-    read before in the visit.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        engine: Engine,
-        history: History,
-        *,
-        names_reader: bool = True,
-        tells_visit: bool = True,
-    ) -> None:
-        self.name = name
-        self._names_reader = names_reader
-        self._tells_visit = tells_visit
-        self.engine = engine
-        self._history = history
-        self._ids = [article.id for article in history.articles]
-        self._rows = {str(id): row for row, id in enumerate(self._ids)}
-
-    def joined(self, row: int) -> None:
-        """Publish an article to the engine, unless its bundle has it."""
-        article = self._history.articles[row]
-        if str(article.id) not in self.engine.live.view.catalogue.ids:
-            self.engine.live.add([article])
-
-    def observe(self, step: Step) -> None:
-        """Send the engine what the service would get from the store, after its bundle."""
-        if step.at < self.engine.bundle.manifest.data_until:
-            return
-        event = Event(
-            id="",
-            kind=Kind.CLICK,
-            article=self._ids[step.article],
-            at=step.at,
-            visitor=self._visitor(step.visitor),
-            session=str(step.visit),
-            context=step.context,
-        )
-        self.engine.live.observe([event])
-
-    def refresh(self, now: int) -> None:
-        """Rank what trends."""
-        self.engine.live.refresh(now)
-
-    def recommend(self, ask: Ask, k: int) -> Int32:
-        """Return the slate of the page that the reader is on."""
-        slate = self.engine.recommend(self.query(ask, k))
-        return np.array([self._rows[str(item.article)] for item in slate.items], np.int32)
-
-    def query(self, ask: Ask, k: int) -> Query:
-        """Return what the page that the reader is on would ask for."""
-        page = self._ids[ask.trail[-1]] if ask.trail else None
-        return Query(
-            site=page.site if page else "",
-            now=ask.now,
-            article=page,
-            visitor=self._visitor(ask.visitor) if self._names_reader else "",
-            history=tuple(self._ids[row] for row in ask.trail[:-1] if self._tells_visit),
-            n=k,
-            context=ask.context,
-        )
-
-    def _visitor(self, row: int) -> str:
-        return self._history.visitors[row] if row >= 0 else ""
+    at: Int64
+    """int64[q]: when it was asked, UTC seconds"""
+    trail: Int32
+    """int32[q]: articles opened in the visit before"""
+    relevant: Int32
+    """int32[q, t], padded with -1: what the reader opened anew in the rest of the visit, the target
+    first; of an impression, the cards that were clicked"""
+    source: Int8
+    """int8[q, k]: which of ``sources`` speaks most for each card, -1 where nobody says"""
+    chance: Float32
+    """f32[q, k]: how probably each card is opened as the system thinks, or its score among the
+    cards of an impression; NaN where it does not say"""
+    sources: tuple[str, ...] = ()
+    of: int = 0
+    """Questions there were, of which these were drawn."""
 
 
 def replay(
@@ -202,79 +138,209 @@ def replay(
     task: TaskName,
     k: int = 10,
     share: float = 1.0,
+    warm_up: int = 0,
     seed: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> Answers:
     """Feed a system everything before ``cut``, then ask at each opening in [``cut``, ``end``).
 
     ``next click`` asks at every opening of a visit after its first, given the visit so far;
-    ``next article`` at the first opening of each visit of a reader who has been here before. The
+    ``next article`` at the first opening of each visit of a reader who has been here before;
+    ``click in an impression`` asks, when a slate was first seen, for the order of its cards. The
     system learns of an opening after it was asked, and of an article when it is published or, at
-    the latest, first opened. ``share`` of the questions, drawn by ``seed``, are asked. A reader who
-    goes back to an article is asked about all the same, and every system misses it: one that
-    repeats what was read must not gain by it. ``tick`` is called for every opening from ``cut`` on.
+    the latest, first opened. ``share`` of the questions, drawn by ``seed``, are asked, none of them
+    in the first ``warm_up`` seconds. A reader who goes back to an article is asked about all the
+    same, and every system misses it: one that repeats what was read must not gain by it. ``tick``
+    is called for every opening from ``cut`` on.
     """
-    asked: list[tuple[Int32, int, int, int, int]] = []
-    draw = np.random.default_rng(seed)
+    sheet = _Sheet(system, k, share, seed)
+    walk = Walk(history)
+    slates = Slates(history.interactions)
     publish = _Publisher(history.articles, system)
-    refreshed = 0
-    for step, opened, context in steps(history):
+    asks_from = cut + warm_up
+
+    def show(place: int) -> None:
+        for shown in slates.until(place, end):
+            if task == "click in an impression" and shown.at >= asks_from:
+                publish.until(shown.at)
+                sheet.ask_of(shown, walk)
+            if isinstance(system, Watching):
+                system.saw(shown.seen, shown.seen_at)
+
+    for place, step in walk.steps():
+        show(place)
         if step.at >= end:
             break
         if step.at >= cut:
             publish.until(step.at)
-            fits = bool(step.trail) if task == "next click" else bool(opened and not step.trail)
-            if fits and draw.random() < share:
-                if step.at - refreshed >= REFRESH:
-                    system.refresh(step.at)
-                    refreshed = step.at
-                ask = Ask(step.visitor, step.at, step.trail, opened, context)
-                shown = system.recommend(ask, k)
-                home = step.trail[-1] if step.trail else step.article
-                target = GONE_BACK if step.article in opened else step.article
-                asked.append((shown, target, step.visit, home, step.visitor))
+            if step.at >= asks_from and _fits(task, step, walk):
+                sheet.ask(step, walk)
             tick()
         publish.one(step.article)
         system.observe(step)
-    lists = np.full((len(asked), k), -1, np.int32)
-    for line, (shown, *_) in zip(lists, asked, strict=True):
-        line[: len(shown)] = shown
-    return Answers(
-        lists,
-        target=np.array([target for _, target, *_ in asked], np.int32),
-        visit=np.array([visit for _, _, visit, *_ in asked], np.int64),
-        home=np.array([home for *_, home, _ in asked], np.int32),
-        visitor=np.array([visitor for *_, visitor in asked], np.int32),
-    )
+    show(len(history.interactions))
+    return sheet.answers()
 
 
-def steps(history: History) -> Iterator[tuple[Step, Collection[int], tuple[str, ...]]]:
-    """Yield each opening with what its reader had opened before, and in what circumstances last.
+def joined(parts: Sequence[Answers]) -> Answers:
+    """Return a system's answers in several windows as one; raises ``ValueError`` for none."""
+    if not parts:
+        raise ValueError("there are no answers to join")
+    width = max(part.lists.shape[1] for part in parts)
+    columns = {}
+    for field in dataclasses.fields(Answers):
+        values = [getattr(part, field.name) for part in parts]
+        if field.name in ("lists", "source", "chance"):
+            fill = np.nan if field.name == "chance" else -1
+            values = [
+                np.pad(v, ((0, 0), (0, width - v.shape[1])), constant_values=fill) for v in values
+            ]
+        if isinstance(values[0], np.ndarray):
+            columns[field.name] = np.concatenate(values)
+    return Answers(**columns, sources=parts[0].sources, of=sum(part.of for part in parts))
 
-    Reading an article right after clicking it is one opening. The trail and the set are those of
-    the moment: they change when the next step is taken.
-    """
-    events = history.interactions
-    opened_rows = np.flatnonzero(events.kind != Kind.IMPRESSION)
-    opens = events[opened_rows]
-    code = np.zeros(len(opens), np.int32)
-    if history.context is not None:
-        code = history.context[opened_rows]
-    trails: dict[int, list[int]] = defaultdict(list)
-    seen: dict[int, set[int]] = defaultdict(set)
-    last: dict[int, int] = {}
-    columns = opens.article, opens.visitor, visits(opens), opens.at, code
-    for article, visitor, visit, at, now in zip(*(c.tolist() for c in columns), strict=True):
-        trail = trails[visit] if visit >= 0 else []
-        if trail and trail[-1] == article:
-            continue
-        opened = seen[visitor] if visitor >= 0 else set(trail)
-        context = history.contexts[last[visit]] if visit in last else ()
-        yield Step(article, visitor, visit, at, trail, history.contexts[now]), opened, context
-        trail.append(article)
-        opened.add(article)
-        if visit >= 0:
-            last[visit] = now
+
+def _fits(task: TaskName, step: Step, walk: Walk) -> bool:
+    if task == "next click":
+        return bool(step.trail)
+    return task == "next article" and not step.trail and bool(walk.opened(step.visitor, ()))
+
+
+@dataclass(slots=True)
+class _Question:
+    """One line of the answers, but for what only the rest of the visit can tell."""
+
+    listed: Listed
+    target: int
+    visit: int
+    home: int
+    visitor: int
+    at: int
+    trail: int
+    relevant: Sequence[int]
+    """What the reader opened anew in the visit; it grows until the replay ends."""
+    since: int
+    """How much of that was opened before the question."""
+
+
+class _Sheet:
+    """Asks a system its questions and keeps the answers."""
+
+    def __init__(self, system: System, k: int, share: float, seed: int) -> None:
+        self._system, self._k, self._share = system, k, share
+        self._draw = np.random.default_rng(seed)
+        self._refreshed = 0
+        self._of = 0
+        self._asked: list[_Question] = []
+
+    def ask(self, step: Step, walk: Walk) -> None:
+        """Ask what comes after the visit so far; ``step`` is what came in truth."""
+        if not self._drawn(step.at):
+            return
+        opened = walk.opened(step.visitor, step.trail)
+        ask = Ask(step.visitor, step.at, step.trail, opened, walk.context(step.visit))
+        listed = _listed(self._system, ask, self._k)
+        news: Sequence[int] = walk.news(step.visit) if step.visit >= 0 else (step.article,)
+        since = len(news) if step.visit >= 0 else 0
+        target = GONE_BACK if step.article in opened else step.article
+        home = step.trail[-1] if step.trail else step.article
+        self._asked.append(
+            _Question(
+                listed,
+                target,
+                step.visit,
+                home,
+                step.visitor,
+                step.at,
+                len(step.trail),
+                news,
+                since,
+            )
+        )
+
+    def ask_of(self, shown: Shown, walk: Walk) -> None:
+        """Ask for the order of a slate's cards."""
+        if shown.slate < 0 or not self._drawn(shown.at):
+            return
+        trail = walk.trail(shown.session)
+        opened = walk.opened(shown.visitor, trail)
+        ask = Ask(shown.visitor, shown.at, tuple(trail), opened, walk.context(shown.session))
+        listed = _ordered(self._system, ask, shown.cards)
+        clicks = shown.cards[shown.clicked].tolist()
+        home = trail[-1] if trail else int(shown.cards[0])
+        target = clicks[0] if clicks else GONE_BACK
+        self._asked.append(
+            _Question(
+                *(listed, target, shown.session, home, shown.visitor, shown.at, len(trail)),
+                relevant=clicks,
+                since=0,
+            )
+        )
+
+    def answers(self) -> Answers:
+        """Return all lines; what was relevant is known only now."""
+        asked, q = self._asked, len(self._asked)
+        width = max([self._k, *(len(line.listed.rows) for line in asked)])
+        lists, source = np.full((q, width), -1, np.int32), np.full((q, width), -1, np.int8)
+        chance = np.full((q, width), np.nan, np.float32)
+        relevant = np.full((q, MOST_RELEVANT), -1, np.int32)
+        for row, line in enumerate(asked):
+            m = len(line.listed.rows)
+            lists[row, :m] = line.listed.rows
+            source[row, : len(line.listed.source)] = line.listed.source
+            chance[row, : len(line.listed.chance)] = line.listed.chance
+            rest = line.relevant[line.since : line.since + MOST_RELEVANT]
+            relevant[row, : len(rest)] = rest
+        return Answers(
+            lists,
+            target=np.array([line.target for line in asked], np.int32),
+            visit=np.array([line.visit for line in asked], np.int64),
+            home=np.array([line.home for line in asked], np.int32),
+            visitor=np.array([line.visitor for line in asked], np.int32),
+            at=np.array([line.at for line in asked], np.int64),
+            trail=np.array([line.trail for line in asked], np.int32),
+            relevant=relevant,
+            source=source,
+            chance=chance,
+            sources=self._system.sources if isinstance(self._system, Telling) else (),
+            of=self._of,
+        )
+
+    def _drawn(self, now: int) -> bool:
+        """Count a question, and refresh the system where it is to be asked."""
+        self._of += 1
+        if self._draw.random() >= self._share:
+            return False
+        if now - self._refreshed >= REFRESH:
+            self._system.refresh(now)
+            self._refreshed = now
+        return True
+
+
+def _listed(system: System, ask: Ask, k: int) -> Listed:
+    if isinstance(system, Telling):
+        return system.tell(ask, k)
+    return _bare(system.recommend(ask, k))
+
+
+def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
+    """Return just these articles in a system's order, ties by row, with their scores."""
+    if isinstance(system, Scoring):
+        scores = system.score(ask, rows)
+    else:
+        # What it lists stands in its order; it cannot tell the rest apart.
+        listed = {row: n for n, row in enumerate(system.recommend(ask, DEEP).tolist())}
+        scores = np.array([-float(listed.get(row, DEEP)) for row in rows.tolist()])
+    order = np.lexsort((rows, -scores))
+    return Listed(rows[order], np.empty(0, np.int8), scores[order].astype(np.float32))
+
+
+DEEP = 1000
+"""Length of the list that is asked of a system which cannot score."""
+
+
+def _bare(rows: Int32) -> Listed:
+    return Listed(rows, np.empty(0, np.int8), np.empty(0, np.float32))
 
 
 class _Publisher:

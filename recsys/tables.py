@@ -137,8 +137,10 @@ def _grown(names: Vocabulary, values: Iterable[str]) -> Vocabulary:
 class Interactions:
     """E events in time order, ids as rows; ``visitor`` and ``session`` are -1 where unknown.
 
-    ``value`` is the dwell in seconds, 0 where unknown, and ``slate`` the code of the box's answer
-    in which the article stood, -1 outside of a box.
+    ``value`` is the dwell in seconds, 0 where unknown, ``slate`` the code of the box's answer in
+    which the article stood, ``position`` its slot there, from 0, and ``propensity`` the probability
+    with which the box put it there. Outside of a box they are -1, -1 and 1, as they are everywhere
+    where the last two are left out.
     """
 
     visitor: Int32
@@ -148,8 +150,14 @@ class Interactions:
     at: Int64
     value: Float32
     slate: Int32 = field(repr=False)
+    position: Int16 = field(default_factory=lambda: np.empty(0, np.int16), repr=False)
+    propensity: Float32 = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     def __post_init__(self) -> None:
+        events = len(self.at)
+        for name, default in (("position", np.int16(-1)), ("propensity", np.float32(1.0))):
+            if events and not len(getattr(self, name)):
+                object.__setattr__(self, name, np.full(events, default))
         _same_length(**{name: getattr(self, name) for name in self.__slots__})
         if len(self.at) > 1 and np.any(np.diff(self.at) < 0):
             raise ValueError("interactions are not in time order; sort them by 'at' first")
@@ -164,7 +172,10 @@ class Interactions:
     def merged(cls, parts: Sequence["Interactions"]) -> "Interactions":
         """Return the events of several tables in one time order; of equal times the earlier part
         comes first."""
-        dtypes = np.int32, np.int32, np.int32, np.int8, np.int64, np.float32, np.int32
+        dtypes = (
+            *(np.int32, np.int32, np.int32, np.int8, np.int64, np.float32, np.int32),
+            *(np.int16, np.float32),
+        )
         columns = [
             np.concatenate([np.empty(0, dtype), *(getattr(part, name) for part in parts)])
             for name, dtype in zip(cls.__slots__, dtypes, strict=True)

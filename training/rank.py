@@ -10,10 +10,12 @@ from recsys.arrays import Bool, Float32, Float64, Int32, Int64
 from recsys.bundle import Bundle
 from recsys.engine import Engine
 from recsys.features import FEATURES
+from recsys.history import History, Step
 from recsys.live import Live
 from recsys.policy import Policy
 from recsys.ranker import Ranker, offset
-from recsys.replay import Ask, EngineSystem, History, Step, replay
+from recsys.replay import Ask, replay
+from recsys.served import EngineSystem
 from training.fit import fit
 from training.recipe import Recipe
 from training.stages import Report, silent, stage

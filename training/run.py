@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 from recsys import shelf
 from recsys.bundle import Bundle, open_bundle, write
 from recsys.errors import BundleCorrupt, BundleError, Busy
-from recsys.replay import History
+from recsys.history import History
 from training.fit import fit
 from training.rank import with_ranker
 from training.stages import Report, Stage, silent, stage
@@ -30,10 +31,18 @@ KEEP = 5
 
 
 def run(
-    store: Store, root: Path, recipe: Recipe, now: int, *, keep: int = KEEP, report: Report = silent
+    store: Store,
+    root: Path,
+    recipe: Recipe,
+    now: int,
+    *,
+    keep: int = KEEP,
+    spare: Collection[str] = (),
+    report: Report = silent,
 ) -> Bundle:
     """Train on everything that ``store`` knew before ``now`` and make the result current.
 
+    Of the bundles before it the last ``keep`` stay, and those whose ids ``spare`` names.
     Returns the bundle as it was opened from ``root``. Whatever fails, what was current stays so.
     Raises ``Busy`` at once where another process is training into ``root``, and ``BundleError``
     where the bundle cannot be written.
@@ -64,7 +73,7 @@ def run(
                 probe(bundle)
                 note(f"{sum(file.bytes for file in bundle.manifest.files.values()):,} bytes")
             shelf.publish(root, bundle.id)
-            shelf.prune(root, keep)
+            shelf.prune(root, keep, spare)
     except Timeout as error:
         raise Busy(f"another process is training into {root}; wait for it to end") from error
     log.info("published", bundle=bundle.id, seconds=round(time.perf_counter() - start, 2))

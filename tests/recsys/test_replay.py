@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle, Manifest
 from recsys.engine import Engine
+from recsys.history import History, Step, Walk
 from recsys.ids import Vocabulary
 from recsys.live import Live
 from recsys.policy import Policy
-from recsys.replay import GONE_BACK, Ask, EngineSystem, History, Step, replay, steps
+from recsys.replay import GONE_BACK, Ask, joined, replay
+from recsys.served import EngineSystem
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
 
@@ -78,6 +81,10 @@ class Recorder:
         kept = dataclasses.replace(ask, trail=tuple(ask.trail), opened=frozenset(ask.opened))
         self.asks.append((kept, [*self.joined_rows], [*self.learned]))
         return np.arange(min(k, 2), dtype=np.int32)
+
+
+def steps(past: History) -> Iterator[Step]:
+    return (step for _, step in Walk(past).steps())
 
 
 def frozen(step: Step) -> Step:
@@ -151,7 +158,7 @@ def test_only_the_window_is_asked_about_and_all_before_it_is_learned():
 def test_a_look_is_no_opening_and_reading_after_the_click_is_none_more():
     kinds = [Kind.IMPRESSION, Kind.CLICK, Kind.READ, Kind.LIKE, Kind.CLICK]
     rows = [(ANN, 0, D, 1), (ANN, 0, A, 2), (ANN, 0, A, 3), (ANN, 0, A, 4), (ANN, 0, B, 5)]
-    found = [(frozen(s).trail, s.article, s.at) for s, _, _ in steps(history([0] * 4, rows, kinds))]
+    found = [(frozen(s).trail, s.article, s.at) for s in steps(history([0] * 4, rows, kinds))]
     assert found == [((), A, 2), ((A,), B, 5)]
 
 
@@ -209,7 +216,7 @@ tasks = st.sampled_from(["next click", "next article"])
 @given(histories(), tasks, st.integers(0, 9_000))
 def test_nobody_sees_the_future(past, task, cut):
     recorder, answers = ask_all(past, task, cut=cut)
-    truth = [frozen(step) for step, _, _ in steps(past)]
+    truth = [frozen(step) for step in steps(past)]
     assert recorder.learned == truth  # each opening once, in order
     for (ask, joined, learned), target in zip(recorder.asks, answers.target, strict=True):
         # Exactly the openings before the one that is asked about ...
@@ -278,7 +285,7 @@ def test_the_engine_learns_only_what_its_bundle_does_not_hold():
     live = system.engine.live
     for row in range(4):
         system.joined(row)
-    for step, _, _ in steps(KNOWN):
+    for step in steps(KNOWN):
         system.observe(step)
     ids = live.view.catalogue.ids
     # Ann's A and B came before 400 and are the bundle's to know; C at 400 is not.

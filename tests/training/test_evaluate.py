@@ -11,9 +11,9 @@ from data.importers.files import read
 from data.importers.run import import_articles, import_events
 from data.sample.generate import SIZES, generate
 from data.store import Store
+from recsys.history import History
 from recsys.metrics import Interval
 from recsys.policy import Policy
-from recsys.replay import History
 from training.evaluate import ENGINE, SYSTEMS, Line, compare, evaluate
 from training.fit import fit
 from training.recipe import Recipe

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from recsys.features import FEATURES
+from recsys.history import History
 from recsys.ids import Vocabulary
 from recsys.policy import Policy
-from recsys.replay import History
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
 from training.evaluate import evaluate
