@@ -64,9 +64,14 @@ class Listed:
     rows: Int32
     """int32[m], best first"""
     source: Int8
-    """int8[m]: which of the system's ``sources`` speaks most for each card"""
+    """int8[m]: which of the system's ``sources`` speaks most for each card; empty where untold"""
     chance: Float32
-    """f32[m]: how probably each card is the one opened, as the system thinks"""
+    """f32[m]: how probably each card is the one opened, as the system thinks; empty where untold"""
+
+    @classmethod
+    def bare(cls, rows: Int32) -> "Listed":
+        """Return a list of which its system tells nothing more."""
+        return cls(rows, np.empty(0, np.int8), np.empty(0, np.float32))
 
 
 @runtime_checkable
@@ -320,7 +325,7 @@ class _Sheet:
 def _listed(system: System, ask: Ask, k: int) -> Listed:
     if isinstance(system, Telling):
         return system.tell(ask, k)
-    return _bare(system.recommend(ask, k))
+    return Listed.bare(system.recommend(ask, k))
 
 
 def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
@@ -337,10 +342,6 @@ def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
 
 DEEP = 1000
 """Length of the list that is asked of a system which cannot score."""
-
-
-def _bare(rows: Int32) -> Listed:
-    return Listed(rows, np.empty(0, np.int8), np.empty(0, np.float32))
 
 
 class _Publisher:

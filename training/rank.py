@@ -14,7 +14,7 @@ from recsys.history import History, Step
 from recsys.live import Live
 from recsys.policy import Policy
 from recsys.ranker import Ranker, offset
-from recsys.replay import Ask, replay
+from recsys.replay import Ask, Listed, replay
 from recsys.served import EngineSystem
 from training.fit import fit
 from training.recipe import Recipe
@@ -146,11 +146,11 @@ class _Witness(EngineSystem):
         self._devices = devices
         self._asked: tuple[Int32, Float32] | None = None
 
-    def recommend(self, ask: Ask, k: int) -> Int32:
+    def tell(self, ask: Ask, k: int) -> Listed:
         """Describe the candidates; nobody looks at the answer."""
         rows, table = self.engine.describe(self.query(ask, k), self._devices)
         self._asked = rows, table
-        return rows[:0]
+        return Listed.bare(rows[:0])
 
     def observe(self, step: Step) -> None:
         """Take the opening as the answer to the question just asked."""
