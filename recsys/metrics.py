@@ -1,10 +1,10 @@
-"""Measures of ranked lists and how far to trust them: arrays in, floats out."""
-
-from dataclasses import dataclass
+"""Measures of ranked lists: arrays in, floats out."""
 
 import numpy as np
 
-from recsys.arrays import Float32, Float64, Int32, Int64
+from recsys.arrays import Float32, Float64, Int32
+from recsys.inference import Interval as Interval
+from recsys.inference import bootstrap as bootstrap
 
 MISS = 0
 """The rank of a target that is not in its list; ranks count from 1."""
@@ -70,36 +70,3 @@ def intra_list_diversity(lists: Int32, vectors: Float32) -> float:
             pairs = len(rows) * (len(rows) - 1)
             values.append(1.0 - (similar.sum() - np.trace(similar)) / pairs)
     return float(np.mean(values)) if values else float("nan")
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with the bounds that hold it in ``level`` of resamples."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def bootstrap(
-    values: Float64, group: Int64, *, seed: int, resamples: int = 1000, level: float = 0.95
-) -> Interval:
-    """Return the mean of ``values`` f64[q] with a percentile interval over resampled groups.
-
-    Queries of one session (or reader) depend on each other, so whole groups ``group`` int64[q] are
-    drawn (cluster bootstrap; Field and Welsh, 2007). For a paired comparison of two systems pass
-    the difference of their values. An empty input gives NaN.
-    """
-    if len(values) == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    _, cluster = np.unique(group, return_inverse=True)
-    sums = np.bincount(cluster, weights=values)
-    sizes = np.bincount(cluster).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    means = np.empty(resamples)
-    for resample in range(resamples):
-        # Poisson(1) counts are the limit of drawing with replacement, and need no index arrays.
-        draw = rng.poisson(1.0, len(sums))
-        means[resample] = float(draw @ sums) / max(float(draw @ sizes), 1.0)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(values.mean()), float(low), float(high))

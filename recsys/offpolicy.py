@@ -8,7 +8,7 @@ from scipy import stats
 
 from recsys.arrays import Bool, Float64, Int64
 from recsys.errors import ConfigError, DataError
-from recsys.metrics import Interval
+from recsys.inference import Interval, clusters
 
 FEW, FEW_SHARE = 100, 0.01
 """Slates, and their share of all, below which an effective sample is too small to decide by."""
@@ -233,10 +233,7 @@ def _slates(cards: Cards) -> _Slates:
     own = np.arange(len(number))
     if cards.reader is None or not len(number):
         return _Slates(index, own)
-    reader = cards.reader[first]
-    # Nobody knows which slates of unknown readers belong together: each stands alone.
-    who = np.where(reader >= 0, reader, reader.max() + 1 + own)
-    return _Slates(index, np.unique(who, return_inverse=True)[1])
+    return _Slates(index, clusters(cards.reader[first]))
 
 
 def _warning(slates: int, effective: float, support: Interval) -> str:

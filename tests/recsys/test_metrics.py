@@ -99,24 +99,3 @@ def test_intra_list_diversity_is_the_mean_distance_of_pairs(rows: list, seed: in
         assert found == pytest.approx(sum(per_list) / len(per_list), abs=1e-5)
     else:
         assert math.isnan(found)
-
-
-def test_bootstrap_interval_holds_the_true_mean_at_about_its_level() -> None:
-    rng = np.random.default_rng(7)
-    held = 0
-    for trial in range(200):
-        # Queries of one session share their luck: an interval over queries would be too narrow.
-        luck = rng.normal(size=100).repeat(5)
-        group = np.arange(100).repeat(5)
-        interval = metrics.bootstrap(luck, group, seed=trial, resamples=200)
-        held += interval.low <= 0 <= interval.high
-    assert 0.88 <= held / 200 <= 0.99
-
-
-def test_bootstrap_is_the_same_for_the_same_seed() -> None:
-    values, group = np.arange(10.0), np.arange(10)
-    assert metrics.bootstrap(values, group, seed=3) == metrics.bootstrap(values, group, seed=3)
-
-
-def test_bootstrap_of_nothing_is_not_a_number() -> None:
-    assert math.isnan(metrics.bootstrap(np.empty(0), np.empty(0, np.int64), seed=0).mean)
