@@ -67,9 +67,10 @@ def articles(
     help="Import events; the same file twice changes nothing, and bad rows are set aside."
     "\n\nColumns: kind (impression, click, read, comment, like or share), site, key, at; if you"
     " have them, id, visitor, session, seen_on (the site that showed the link), dwell (seconds),"
-    " slate, position (from 0), propensity, context (such as device:phone|region:kansai). Times are"
-    " ISO 8601 or epoch seconds or milliseconds. Without an id, events are one where kind, visitor,"
-    " session, article, time, slate and position are the same.",
+    " slate, position (from 0), propensity, context (such as device:phone|region:kansai), arm (the"
+    " EXPERIMENT/ARM that made the slate). Times are ISO 8601 or epoch seconds or milliseconds."
+    " Without an id, events are one where kind, visitor, session, article, time, slate and position"
+    " are the same.",
     epilog="Example: recsys import events clicks.csv with the first line"
     " kind,site,key,at,visitor,session",
 )

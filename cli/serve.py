@@ -57,6 +57,7 @@ def serve(
         sites=setup.sites,
         policy=setup.policy,
         limits=setup.limits,
+        experiment=setup.experiment,
         demo=demo,
     )
     listen = server.Listen(host, port, workers, threads)

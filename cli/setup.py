@@ -9,6 +9,7 @@ from typing import Any
 
 from data import keyring as keyrings
 from data.keyring import Keyring
+from recsys.arms import Experiment, read_experiment
 from recsys.config import load_toml, parse, within
 from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy
@@ -47,6 +48,10 @@ class Setup:
     recipe: Recipe = field(default_factory=Recipe)
     retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
+    experiment: Experiment | None = None
+    """The table [experiment]; None where there is none."""
+    config: Path | None = None
+    """The file that it was read from, None where there is none."""
 
     @property
     def store_url(self) -> str:
@@ -106,7 +111,7 @@ def load(config: Path | None, var: Path | None) -> Setup:
     if config is None:
         return Setup(var=where)
     tables = load_toml(config)
-    known = [*TABLES, "sites"]
+    known = [*TABLES, "experiment", "sites"]
     for name in tables:
         if name not in known:
             raise ConfigError(f"{config}: unknown table [{name}]; known: {', '.join(known)}")
@@ -117,4 +122,15 @@ def load(config: Path | None, var: Path | None) -> Setup:
         site: parse(Site, table, f"{config} [sites.{site}]")
         for site, table in tables.get("sites", {}).items()
     }
-    return Setup(var=where, sites=sites, recipe=values.pop("train"), **values)
+    experiment = None
+    if "experiment" in tables:
+        table, policy = tables["experiment"], tables.get("policy", {})
+        experiment = read_experiment(table, policy, f"{config} [experiment]")
+    return Setup(
+        var=where,
+        sites=sites,
+        recipe=values.pop("train"),
+        experiment=experiment,
+        config=config,
+        **values,
+    )

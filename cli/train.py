@@ -48,7 +48,12 @@ def train(
                 status.update(step.name)
 
         bundle = run(
-            Store.open(setup.store_url), setup.bundles, setup.recipe, moment, report=report
+            Store.open(setup.store_url),
+            setup.bundles,
+            setup.recipe,
+            moment,
+            spare=setup.experiment.bundles if setup.experiment else (),
+            report=report,
         )
     if json:
         stages = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in done]

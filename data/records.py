@@ -41,6 +41,7 @@ def event_row(event: Event, seq: int) -> dict[str, Any]:
         "position": event.position,
         "context": "|".join(event.context),
         "propensity": event.propensity,
+        "arm": event.arm,
     }
 
 
@@ -59,4 +60,5 @@ def event_of(row: Row[Any]) -> Event:
         position=row.position,
         context=tuple(filter(None, row.context.split("|"))),
         propensity=row.propensity,
+        arm=row.arm,
     )

@@ -72,6 +72,7 @@ events = Table(
     Column("position", SmallInteger, nullable=False),
     Column("context", Text, nullable=False),
     Column("propensity", Float, nullable=False, server_default=text("1")),
+    Column("arm", String(128), nullable=False, server_default=text("''")),
     Index("ix_events_id", "id", unique=True),
     Index("ix_events_at", "at"),
     Index(
@@ -80,6 +81,12 @@ events = Table(
         "at",
         sqlite_where=text("visitor <> ''"),
         postgresql_where=text("visitor <> ''"),
+    ),
+    Index(
+        "ix_events_arm",
+        "arm",
+        sqlite_where=text("arm <> ''"),
+        postgresql_where=text("arm <> ''"),
     ),
 )
 

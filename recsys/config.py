@@ -43,6 +43,8 @@ def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "missing":
+            raise ConfigError(f"{where}: {key} is missing") from error
         raise ConfigError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from error
 
 

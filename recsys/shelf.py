@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from recsys import manifest
@@ -84,8 +85,10 @@ def unreadable(root: Path) -> dict[str, str]:
     return {name: str(m) for name, m in found.items() if isinstance(m, BundleError)}
 
 
-def prune(root: Path, keep: int) -> None:
+def prune(root: Path, keep: int, spare: Collection[str] = ()) -> None:
     """Remove bundles but the current one and those current before it, ``keep`` ≥ 1 in all.
+
+    Those named in ``spare`` stay too, whenever they were current.
 
     A service that still has a removed bundle open keeps it until it moves on: the files are gone
     from the directory only.
@@ -93,6 +96,7 @@ def prune(root: Path, keep: int) -> None:
     kept = history(root)[: max(keep, 1)]
     if not kept:
         return
+    kept += spare
     for folder in _folders(root):
         if folder.name not in kept and (folder / manifest.NAME).is_file():
             shutil.rmtree(folder, ignore_errors=True)

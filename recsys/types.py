@@ -95,6 +95,8 @@ class Event:
     """Probability with which the box gave it that slot; 1 where nothing was left to chance."""
     context: tuple[str, ...] = ()
     """Coarse circumstances as ``name:value``, such as ``device:phone`` or ``region:kansai``."""
+    arm: str = ""
+    """``EXPERIMENT/ARM`` that made the slate; empty outside of an experiment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from data.follow import Follower
 from data.keyring import Keyring
 from data.store import Store
 from recsys import bundle as bundles
+from recsys import shelf
 from recsys.bundle import Bundle
 from recsys.engine import Engine
-from recsys.errors import BundleMissing, RecsysError
+from recsys.errors import BundleError, BundleMissing, RecsysError
 from recsys.live import Live
 from recsys.types import ArticleId, Query
 from service import metrics
@@ -68,6 +69,10 @@ class Holder:
         self._store: Store | None = None
         self._opening = threading.Lock()
         self._served = self._assemble(Bundle.empty())
+        self._beside: dict[str, Served] = {}
+        """Bundles that arms of the experiment name, by id."""
+        self._unserved: dict[str, tuple[int, str]] = {}
+        """Those that cannot be served: when to look again, and why not."""
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._looked = threading.Event()
@@ -81,6 +86,21 @@ class Holder:
     def engine(self) -> Engine:
         """The engine to answer with; it works from the first moment, if only with a note."""
         return self._served.engine
+
+    def engine_for(self, reader: str, now: int) -> tuple[Engine, str]:
+        """Return the engine that answers a reader (a pseudonym), and the label of its arm.
+
+        Outside of an experiment that is ``engine``, and the label is empty. So it is while the
+        bundle of the arm cannot be served: what the arm did not make must not count as its own.
+        """
+        experiment = self._settings.experiment
+        arm = experiment.arm_of(reader, now) if experiment else None
+        if experiment is None or arm is None:
+            return self.engine, ""
+        served = self._beside.get(arm.bundle) if arm.bundle else self._served
+        if served is None:
+            return self.engine, ""
+        return dataclasses.replace(served.engine, policy=arm.policy), experiment.label(arm)
 
     @property
     def store(self) -> Store:
@@ -123,12 +143,13 @@ class Holder:
         """Take a new bundle if there is one, and whatever the store has learned; never raises."""
         bundle = self._attempt("bundle", self._take_bundle, now)
         store = self._attempt("store", self._follow_store, now)
+        arms = self._attempt("experiment", self._serve_arms, now)
         keys = self._attempt("access", self._follow_access, now)
         self.state = dataclasses.replace(
             self.state,
             refreshed=now,
             store_reachable=not store,
-            error="; ".join(filter(None, (bundle, store, keys))),
+            error="; ".join(filter(None, (bundle, store, arms, keys))),
         )
         if self.state.bundle:
             metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
@@ -167,11 +188,8 @@ class Holder:
             return
         if wanted == state.refused and now < state.refused_at + RETRY:
             return
-        folder = self._settings.bundles / wanted
         try:
-            bundles.verify(folder)
-            fresh = self._assemble(bundles.open_bundle(folder))
-            _probe(fresh, now)
+            fresh = self._open(wanted, now)
         except Exception as error:
             metrics.REFRESH_FAILURES.labels("bundle").inc()
             reason = _reason(error)
@@ -209,10 +227,42 @@ class Holder:
             # Trends fade and articles expire even while the store is away.
             self._served.live.refresh(now)
 
+    def _serve_arms(self, now: int) -> None:
+        """Keep the bundles that arms name in service beside the current one."""
+        experiment = self._settings.experiment
+        for id in sorted(experiment.bundles) if experiment else ():
+            if served := self._beside.get(id):
+                try:
+                    assert served.follower is not None
+                    served.follower.catch_up()
+                finally:
+                    served.live.refresh(now)
+            elif now >= self._unserved.get(id, (0, ""))[0]:
+                try:
+                    fresh = self._following(self._open(id, now))
+                except Exception as error:
+                    reason = f"an arm's bundle {id!r} is not in service: {_reason(error)}"
+                    self._unserved[id] = now + RETRY, reason
+                    continue
+                fresh.live.refresh(now)
+                self._beside[id] = fresh
+                self._unserved.pop(id, None)
+                log.info("bundle in service for an arm", bundle=id)
+        if self._unserved:
+            raise BundleError("; ".join(reason for _, reason in self._unserved.values()))
+
     def _follow_access(self, now: int) -> None:
         """Take up keys and secrets as they are now: what was revoked ends within a refresh."""
         self.keys = {key.id: key for key in access.keys(self.store)}
         self.keyring = keyrings.load(self._settings.keyring, now)
+
+    def _open(self, id: str, now: int) -> Served:
+        """Return a bundle's engine, checked byte by byte and by questions."""
+        folder = shelf.folder(self._settings.bundles, id)
+        bundles.verify(folder)
+        fresh = self._assemble(bundles.open_bundle(folder))
+        _probe(fresh, now)
+        return fresh
 
     def _following(self, served: Served) -> Served:
         return dataclasses.replace(served, follower=Follower.begin(self.store, served.live))

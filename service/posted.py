@@ -57,9 +57,9 @@ class Sender:
 def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
     """Return the event that a row posts; raises ``Fault`` where it is not to be believed.
 
-    An event about a card takes everything from the signed slate: where it was shown, in which slot
-    and with what probability. Its id follows from these, so that a card is seen once and clicked
-    once however often that is posted.
+    An event about a card takes everything from the signed slate: where it was shown, in which slot,
+    with what probability and by which arm of an experiment. Its id follows from these, so that a
+    card is seen once and clicked once however often that is posted.
     """
     posted = _parsed(row)
     article = ArticleId(posted.site, posted.key)
@@ -70,10 +70,10 @@ def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
             raise Fault("position", "the slate did not show this article there", "slate")
         _refuse_stranger(sender, "slate", shown.site)
         id, slate, page = f"{shown.id}:{posted.kind}:{posted.position}", shown.id, shown.site
-        position = posted.position
+        position, arm = posted.position, shown.arm
     elif posted.id:
         _refuse_stranger(sender, "site", posted.site)
-        id, slate, page, position, propensity = posted.id, "", "", -1, 1.0
+        id, slate, page, position, propensity, arm = posted.id, "", "", -1, 1.0, ""
     else:
         raise Fault("id", "is missing; only an event about a slate has one without saying", "row")
     return Event(
@@ -89,6 +89,7 @@ def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
         position=position,
         propensity=propensity,
         context=tuple(posted.context),
+        arm=arm,
     )
 
 

@@ -53,7 +53,9 @@ def answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
 
 
 def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
-    engine, keyring, now = holder.engine, holder.keyring, int(time.time())
+    keyring, now = holder.keyring, int(time.time())
+    reader = keyring.visitor(ask.visitor) if ask.consent else ""
+    engine, arm = holder.engine_for(reader or keyring.session(ask.session), now)
     seed = secrets.randbits(63)
     query, notes = parse_query(ask, now, seed, engine.find_url, keyring.visitor)
     if query.site and settings.sites and query.site not in settings.sites:
@@ -65,12 +67,12 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
     def sign(slots: Sequence[tuple[ArticleId, float]]) -> str:
         # A slate for a site that nobody knows proves no page.
         site = query.site if query.site in (settings.sites or holder.sites()) else ""
-        return slates.sign(slate.id, site, now, slots, keyring)
+        return slates.sign(slate.id, site, now, slots, keyring, arm)
 
     card = cards(engine.card, settings, ask.visitor)
     known = query.article is not None and holder.knows(query.article)
     article = str(query.article) if known else ""
-    body = dump_slate(slate, article, card, settings, notes, sign)
+    body = dump_slate(slate, article, card, settings, notes, sign) | {"arm": arm}
     metrics.FILL.observe(len(slate.items) / query.n)
     for item in slate.items:
         metrics.ITEMS.labels(item.source).inc()
@@ -85,4 +87,5 @@ def cards(
 
 
 def _nothing(note: str) -> dict[str, Any]:
-    return {"slate": "", "article": "", "bundle": "", "policy": "", "notes": [note], "items": []}
+    names = dict.fromkeys(("slate", "article", "bundle", "policy", "arm"), "")
+    return {**names, "notes": [note], "items": []}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from recsys.arms import Experiment
 from recsys.config import within
 from recsys.policy import Policy
 
@@ -66,6 +67,8 @@ class Settings:
     """Known sites by id, in the order in which pages list them; empty accepts any."""
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    experiment: Experiment | None = None
+    """Readers are drawn into its arms; None for one policy for all."""
     demo: bool = False
     """Serve article pages of the network under /demo/, and link cards to them."""
     refresh: float = 1.0

@@ -37,6 +37,8 @@ class Shown:
     """When, UTC seconds."""
     slots: tuple[tuple[bytes, float], ...]
     """Digest of the article and propensity of each slot."""
+    arm: str = ""
+    """``EXPERIMENT/ARM`` that made it; empty outside of an experiment."""
 
     def propensity(self, article: ArticleId, position: int) -> float | None:
         """Return the propensity of an article in a slot, None where it was not shown there."""
@@ -47,7 +49,12 @@ class Shown:
 
 
 def sign(
-    id: str, site: str, at: int, slots: Sequence[tuple[ArticleId, float]], keyring: Keyring
+    id: str,
+    site: str,
+    at: int,
+    slots: Sequence[tuple[ArticleId, float]],
+    keyring: Keyring,
+    arm: str = "",
 ) -> str:
     """Return the token of a slate: ``ID.PAYLOAD.MAC``, safe in a URL.
 
@@ -58,6 +65,7 @@ def sign(
     name = site.encode()
     payload = _HEAD.pack(VERSION, int(key.id, 16), at, len(name), len(slots)) + name
     payload += b"".join(_SLOT.pack(_digest(article), chance) for article, chance in slots)
+    payload += arm.encode()  # last: tokens of before there were experiments end here
     signed = f"{id}.{_text(payload)}"
     return f"{signed}.{_text(_mac(key, signed))}"
 
@@ -79,8 +87,9 @@ def read(token: str, keyring: Keyring, now: int) -> Shown:
     if not at - 60 <= now <= at + LIFE:
         raise Forged(f"is older than {LIFE // 3600} hours")
     start = _HEAD.size + length
-    slots = _SLOT.iter_unpack(payload[start : start + count * _SLOT.size])
-    return Shown(id, payload[_HEAD.size : start].decode(), at, tuple(slots))
+    end = start + count * _SLOT.size
+    slots = _SLOT.iter_unpack(payload[start:end])
+    return Shown(id, payload[_HEAD.size : start].decode(), at, tuple(slots), payload[end:].decode())
 
 
 def _mac(key: SlateKey, signed: str) -> bytes:

@@ -47,6 +47,12 @@ class Ask(Parameters):
         description="Whether the reader allows to be known again; without it `visitor` is "
         "neither used nor kept.",
     )
+    session: str = Field(
+        "",
+        max_length=128,
+        description="Id of this visit, as events tell it. It is not kept; of a reader who is not "
+        "known it decides the arm of an experiment.",
+    )
     history: str = Field(
         "",
         max_length=8192,
@@ -134,6 +140,9 @@ class Answer(BaseModel):
     article: str = Field(description="The page's article as `site/key`, where it is known.")
     bundle: str = Field(description="The bundle that made it; `none` before the first training.")
     policy: str = Field(description="Digest of the policy that made it.")
+    arm: str = Field(
+        description="`EXPERIMENT/ARM` that made it; empty where the reader takes part in none."
+    )
     notes: list[str] = Field(description="What was unusual, for people.")
     items: list[ItemOut]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.setup import Retention, StoreSettings
+from recsys.arms import Arm, Experiment
 from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
 from recsys.weights import Weights
 from service.settings import Limits, Site
@@ -25,6 +26,8 @@ TABLES = {
     "store": StoreSettings,
     "retention": Retention,
     "limits": Limits,
+    "experiment": Experiment,
+    "experiment.arms": Arm,
     "sites.ID": Site,
 }
 
@@ -42,11 +45,21 @@ def settings() -> list[str]:
             and isinstance(help.value, ast.Constant)
         }
         for field in dataclasses.fields(cls):
-            value = getattr(cls(), field.name)
-            if not dataclasses.is_dataclass(value):
-                shown = list(value) if isinstance(value, tuple) else value
-                rows.append(f"| `[{table}] {field.name}` | `{shown!r}` | {helps[field.name]} |")
+            name = f"[[{table}]]" if cls is Arm else f"[{table}]"
+            if (shown := default(field)) is not None:
+                rows.append(f"| `{name} {field.name}` | {shown} | {helps[field.name]} |")
     return rows
+
+
+def default(field: dataclasses.Field) -> str | None:
+    """Return how a default is shown; None for a table, whose own settings are listed."""
+    if field.default_factory is not dataclasses.MISSING:
+        value = field.default_factory()
+    elif (value := field.default) is dataclasses.MISSING:
+        return "required"
+    if dataclasses.is_dataclass(value):
+        return None
+    return f"`{list(value) if isinstance(value, tuple) else value!r}`"
 
 
 @pytest.mark.parametrize("row", settings())

@@ -174,6 +174,7 @@ class EventRow(TypedDict):
     position: NotRequired[Annotated[int, Field(ge=-1, le=32_767)]]
     context: NotRequired[Context]
     propensity: NotRequired[Annotated[float, Field(gt=0, le=1)]]
+    arm: NotRequired[Id]
 
 
 ARTICLE_COLUMNS = tuple(ArticleRow.__annotations__)
@@ -262,6 +263,7 @@ def _dated(row: dict[str, Any], now: int) -> Event | Fault:
         position,
         get("propensity", 1.0),
         tuple(get("context", ())),
+        get("arm", ""),
     )
 
 
@@ -274,7 +276,8 @@ _EXPECTED = {
     "language": "a language tag, as en or pt-BR",
     "context": "parts of the form name:value",
     **dict.fromkeys(
-        ("id", "visitor", "session", "slate"), "at most 128 characters, no control characters"
+        ("id", "visitor", "session", "slate", "arm"),
+        "at most 128 characters, no control characters",
     ),
     "expires": "a time from 1970 to 9999",
 }

@@ -111,7 +111,7 @@ class Browsers:
         page.raise_for_status()
         self.tally.add("pages")
         seen = {"kind": "read", "id": f"{draw.getrandbits(128):032x}", **names, **who}
-        known = {name: str(value).lower() for name, value in who.items() if name != "session"}
+        known = {name: str(value).lower() for name, value in who.items()}
         box = self._client.get("/v1/recommendations", params={**names, **known}).json()
         looked = self.audience.examines(len(box["items"]), draw)
         cards = [box["items"][slot] for slot in looked]

@@ -218,6 +218,7 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
       set("history", given("history"));
       set("context", given("context"));
       set("visitor", who.visitor);
+      set("session", who.session);
       set("consent", who.consent && "1");
       if (given("site") && given("key")) set("key", given("key"));
       else set("url", (given("url") || place()).slice(0, 2048));

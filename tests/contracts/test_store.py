@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from data import database, schema
+from data.records import event_row
 from data.store import Counts, Mark, Store
 from recsys.errors import DataError
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
@@ -112,7 +115,7 @@ def test_an_event_counts_once_however_often_it_is_sent(store: Store) -> None:
 def test_events_come_back_in_order_of_arrival_with_every_field(store: Store) -> None:
     first = click("x", NEWS.id, 50, visitor="v", session="s", seen_on="guide", slate="sl")
     first = dataclasses.replace(first, dwell=1.5, position=3, context=("os:1", "region:kansai"))
-    first = dataclasses.replace(first, propensity=0.25)
+    first = dataclasses.replace(first, propensity=0.25, arm="more-trends/b")
     store.put_events([first, click("y", GUIDE.id, 40)])
     changes = store.changes(Mark())
     assert [dataclasses.replace(event, id="") for _, event in changes.events] == [
@@ -227,6 +230,24 @@ def test_opening_a_store_twice_finds_what_was_put(tmp_path: Path) -> None:
         store.put_articles([NEWS])
     with Store.open(url) as store:
         assert store.article(NEWS.id) == NEWS
+
+
+def test_a_store_of_before_experiments_keeps_its_events(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(database.MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        row = {k: v for k, v in event_row(click("old", NEWS.id, 7), 1).items() if k != "arm"}
+        names = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        connection.execute(text(f"INSERT INTO events ({names}) VALUES ({values})"), row)
+    engine.dispose()
+    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+        ((_, kept),) = store.changes(Mark()).events
+        assert dataclasses.replace(kept, id="") == click("", NEWS.id, 7)
+        assert kept.arm == ""
 
 
 def test_migrations_make_the_schema_that_the_code_describes(tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ def test_an_event_takes_every_column():
         "slate": "sl",
         "position": "3",
         "context": "device:phone|region:kansai",
+        "propensity": "0.5",
+        "arm": "more-trends/b",
     }
     assert one(whole) == Event(
         id="e1",
@@ -146,6 +148,8 @@ def test_an_event_takes_every_column():
         slate="sl",
         position=3,
         context=("device:phone", "region:kansai"),
+        propensity=0.5,
+        arm="more-trends/b",
     )
 
 
@@ -161,6 +165,7 @@ def test_numbers_may_stand_for_keys_and_readers():
         ("kind", "hover"),
         ("visitor", "v" * 129),
         ("session", "a\x00"),
+        ("arm", "a\nb"),
         ("seen_on", "two words"),
         ("dwell", -1),
         ("dwell", math.nan),

@@ -18,15 +18,17 @@ slots = st.lists(
 )
 
 
-@given(site=st.text(max_size=20), slots=slots)
-def test_what_was_signed_is_proven(site: str, slots: list) -> None:
-    shown = read(sign("ab12", site, NOW, slots, KEYRING), KEYRING, NOW + 9)
+@given(site=st.text(max_size=20), slots=slots, arm=st.text(max_size=65))
+def test_what_was_signed_is_proven(site: str, slots: list, arm: str) -> None:
+    shown = read(sign("ab12", site, NOW, slots, KEYRING, arm), KEYRING, NOW + 9)
+    assert shown.arm == arm
     assert (shown.id, shown.site, shown.at, len(shown.slots)) == ("ab12", site, NOW, len(slots))
     for position, (article, chance) in enumerate(slots):
         assert shown.propensity(article, position) == chance
 
 
-TOKEN = sign("ab12", "daily", NOW, [(A, 1.0), (B, 0.25)], KEYRING)
+TOKEN = sign("ab12", "daily", NOW, [(A, 1.0), (B, 0.25)], KEYRING, "more-trends/b")
+BEFORE = "ab12.AQABarE7gAUCZGFpbHkJ8WcWj-BQdj-AAAAmG1QysHJ0nD6AAAA.cLYeDjAPFMClj4GoubRl5g"
 
 
 def test_only_the_article_of_a_slot_was_shown_there() -> None:
@@ -63,6 +65,11 @@ def test_a_key_with_the_same_name_and_another_secret_does_not_verify() -> None:
         read(sign("ab12", "daily", NOW, [(A, 1.0)], forged), KEYRING, NOW)
 
 
+def test_a_token_of_before_there_were_experiments_still_proves_what_was_shown() -> None:
+    shown = read(BEFORE, KEYRING, NOW)
+    assert (shown.propensity(A, 0), shown.propensity(B, 1), shown.arm) == (1.0, 0.25, "")
+
+
 def test_a_token_ages() -> None:
     read(TOKEN, KEYRING, NOW + LIFE)
     for now in (NOW + LIFE + 1, NOW - 61):
@@ -71,4 +78,4 @@ def test_a_token_ages() -> None:
 
 
 def test_the_largest_slate_fits() -> None:
-    assert len(sign("a" * 24, "s" * 64, NOW, [(A, 0.5)] * 50, KEYRING)) < LONGEST
+    assert len(sign("a" * 24, "s" * 64, NOW, [(A, 0.5)] * 50, KEYRING, "a" * 65)) < LONGEST
