@@ -10,7 +10,8 @@ from pathlib import Path
 
 from data.importers.globo import load_globo
 from recsys import metrics
-from recsys.replay import History, replay
+from recsys.history import History
+from recsys.replay import replay
 from training.peers import PEERS, installed
 
 DAY = 86_400

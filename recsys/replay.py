@@ -1,25 +1,21 @@
 """Plays history again in time order and asks each system what it would have shown."""
 
-import dataclasses
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
-from recsys.arrays import Float32, Float64, Int8, Int32, Int64
+from recsys.answers import GONE_BACK, MOST_RELEVANT, NOT_CLICKED, Answers
+from recsys.arrays import Bool, Float32, Float64, Int8, Int32, Int64
 from recsys.history import History, Step, Walk
+from recsys.press import Press
 from recsys.slates import Shown, Slates
-from recsys.types import Article
 
 TaskName = Literal["next click", "next article", "click in an impression"]
 
-GONE_BACK = -2
-"""The target where a reader opens again what they had opened before: a miss for every system."""
 REFRESH = 2
 """Seconds between refreshes of a system's trends, as in the service."""
-MOST_RELEVANT = 20
-"""Articles of the rest of a visit that are kept as relevant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,12 @@ class Listed:
     chance: Float32
     """f32[m]: how probably each card is the one opened, as the system thinks; empty where untold"""
 
+    def __getitem__(self, cards: Bool) -> "Listed":
+        """Return some of its cards, bool[m]."""
+        source = self.source[cards] if len(self.source) else self.source
+        chance = self.chance[cards] if len(self.chance) else self.chance
+        return Listed(self.rows[cards], source, chance)
+
     @classmethod
     def bare(cls, rows: Int32) -> "Listed":
         """Return a list of which its system tells nothing more."""
@@ -103,37 +105,6 @@ class Scoring(System, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What one system showed for q questions."""
-
-    lists: Int32
-    """int32[q, k], padded with -1"""
-    target: Int32
-    """int32[q]: what was opened in truth, ``GONE_BACK`` where nobody may propose it"""
-    visit: Int64
-    """int64[q]: the visit that each question belongs to"""
-    home: Int32
-    """int32[q]: row of the page's article, or of the target where there is no page"""
-    visitor: Int32
-    """int32[q]: the reader, -1 where unknown"""
-    at: Int64
-    """int64[q]: when it was asked, UTC seconds"""
-    trail: Int32
-    """int32[q]: articles opened in the visit before"""
-    relevant: Int32
-    """int32[q, t], padded with -1: what the reader opened anew in the rest of the visit, the target
-    first; of an impression, the cards that were clicked"""
-    source: Int8
-    """int8[q, k]: which of ``sources`` speaks most for each card, -1 where nobody says"""
-    chance: Float32
-    """f32[q, k]: how probably each card is opened as the system thinks, or its score among the
-    cards of an impression; NaN where it does not say"""
-    sources: tuple[str, ...] = ()
-    of: int = 0
-    """Questions there were, of which these were drawn."""
-
-
 def replay(
     system: System,
     history: History,
@@ -153,21 +124,22 @@ def replay(
     ``next article`` at the first opening of each visit of a reader who has been here before;
     ``click in an impression`` asks, when a slate was first seen, for the order of its cards. The
     system learns of an opening after it was asked, and of an article when it is published or, at
-    the latest, first opened. ``share`` of the questions, drawn by ``seed``, are asked, none of them
-    in the first ``warm_up`` seconds. A reader who goes back to an article is asked about all the
-    same, and every system misses it: one that repeats what was read must not gain by it. ``tick``
-    is called for every opening from ``cut`` on.
+    the latest, first opened; what is not out or has expired is no answer. ``share`` of the
+    questions, drawn by ``seed``, are asked, none of them in the first ``warm_up`` seconds. A reader
+    who goes back to an article is asked about all the same, and every system misses it: one that
+    repeats what was read must not gain by it. ``tick`` is called for every opening from ``cut`` on.
     """
-    sheet = _Sheet(system, k, share, seed)
     walk = Walk(history)
     slates = Slates(history.interactions)
-    publish = _Publisher(history.articles, system)
+    press = Press(history.articles, system.joined)
+    sheet = _Sheet(system, press, k, share, seed)
     asks_from = cut + warm_up
 
     def show(place: int) -> None:
         for shown in slates.until(place, end):
             if task == "click in an impression" and shown.at >= asks_from:
-                publish.until(shown.at)
+                press.until(shown.at)
+                press.these(shown.cards.tolist())
                 sheet.ask_of(shown, walk)
             if isinstance(system, Watching):
                 system.saw(shown.seen, shown.seen_at)
@@ -177,32 +149,14 @@ def replay(
         if step.at >= end:
             break
         if step.at >= cut:
-            publish.until(step.at)
+            press.until(step.at)
             if step.at >= asks_from and _fits(task, step, walk):
                 sheet.ask(step, walk)
             tick()
-        publish.one(step.article)
+        press.these((step.article,))
         system.observe(step)
     show(len(history.interactions))
     return sheet.answers()
-
-
-def joined(parts: Sequence[Answers]) -> Answers:
-    """Return a system's answers in several windows as one; raises ``ValueError`` for none."""
-    if not parts:
-        raise ValueError("there are no answers to join")
-    width = max(part.lists.shape[1] for part in parts)
-    columns = {}
-    for field in dataclasses.fields(Answers):
-        values = [getattr(part, field.name) for part in parts]
-        if field.name in ("lists", "source", "chance"):
-            fill = np.nan if field.name == "chance" else -1
-            values = [
-                np.pad(v, ((0, 0), (0, width - v.shape[1])), constant_values=fill) for v in values
-            ]
-        if isinstance(values[0], np.ndarray):
-            columns[field.name] = np.concatenate(values)
-    return Answers(**columns, sources=parts[0].sources, of=sum(part.of for part in parts))
 
 
 def _fits(task: TaskName, step: Step, walk: Walk) -> bool:
@@ -231,8 +185,8 @@ class _Question:
 class _Sheet:
     """Asks a system its questions and keeps the answers."""
 
-    def __init__(self, system: System, k: int, share: float, seed: int) -> None:
-        self._system, self._k, self._share = system, k, share
+    def __init__(self, system: System, press: Press, k: int, share: float, seed: int) -> None:
+        self._system, self._press, self._k, self._share = system, press, k, share
         self._draw = np.random.default_rng(seed)
         self._refreshed = 0
         self._of = 0
@@ -244,7 +198,7 @@ class _Sheet:
             return
         opened = walk.opened(step.visitor, step.trail)
         ask = Ask(step.visitor, step.at, step.trail, opened, walk.context(step.visit))
-        listed = _listed(self._system, ask, self._k)
+        listed = _listed(self._system, ask, self._k, self._press.up)
         news: Sequence[int] = walk.news(step.visit) if step.visit >= 0 else (step.article,)
         since = len(news) if step.visit >= 0 else 0
         target = GONE_BACK if step.article in opened else step.article
@@ -273,10 +227,12 @@ class _Sheet:
         listed = _ordered(self._system, ask, shown.cards)
         clicks = shown.cards[shown.clicked].tolist()
         home = trail[-1] if trail else int(shown.cards[0])
-        target = clicks[0] if clicks else GONE_BACK
+        target = clicks[0] if clicks else NOT_CLICKED
+        # Nobody knows which impressions of unknown visits belong together: each stands alone.
+        visit = shown.session if shown.session >= 0 else -1 - len(self._asked)
         self._asked.append(
             _Question(
-                *(listed, target, shown.session, home, shown.visitor, shown.at, len(trail)),
+                *(listed, target, visit, home, shown.visitor, shown.at, len(trail)),
                 relevant=clicks,
                 since=0,
             )
@@ -322,10 +278,19 @@ class _Sheet:
         return True
 
 
-def _listed(system: System, ask: Ask, k: int) -> Listed:
+def _listed(system: System, ask: Ask, k: int, up: Callable[[Int32], Bool]) -> Listed:
+    """Return the first ``k`` articles of a system that are ``up`` at this moment."""
     if isinstance(system, Telling):
-        return system.tell(ask, k)
-    return Listed.bare(system.recommend(ask, k))
+        told = system.tell(ask, k)
+        fits = up(told.rows)
+        return told if fits.all() else told[fits]
+    wanted = k
+    while True:
+        rows = system.recommend(ask, wanted)
+        fits = up(rows)
+        if np.count_nonzero(fits) >= k or len(rows) < wanted:
+            return Listed.bare(rows[fits][:k])
+        wanted *= 2  # some have expired: what stands behind them moves up
 
 
 def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
@@ -342,24 +307,3 @@ def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
 
 DEEP = 1000
 """Length of the list that is asked of a system which cannot score."""
-
-
-class _Publisher:
-    """Hands a system each article once, in order of publication or of first opening."""
-
-    def __init__(self, articles: Sequence[Article], system: System) -> None:
-        self._published = [article.published for article in articles]
-        self._system = system
-        self._next = 0
-        self._early: set[int] = set()
-
-    def until(self, now: int) -> None:
-        while self._next < len(self._published) and self._published[self._next] <= now:
-            if self._next not in self._early:
-                self._system.joined(self._next)
-            self._next += 1
-
-    def one(self, row: int) -> None:
-        if row >= self._next and row not in self._early:
-            self._early.add(row)
-            self._system.joined(row)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recsys.answers import GONE_BACK
 from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle, Manifest
 from recsys.engine import Engine
@@ -17,7 +18,7 @@ from recsys.history import History, Step, Walk
 from recsys.ids import Vocabulary
 from recsys.live import Live
 from recsys.policy import Policy
-from recsys.replay import GONE_BACK, Ask, joined, replay
+from recsys.replay import Ask, replay
 from recsys.served import EngineSystem
 from recsys.tables import Interactions
 from recsys.types import Article, Kind

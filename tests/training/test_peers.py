@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.errors import ConfigError
+from recsys.history import History, Step
 from recsys.ids import Vocabulary
-from recsys.replay import Ask, History, Step, replay
+from recsys.replay import Ask, replay
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
 from training.peers import PEERS, Library, installed

@@ -6,7 +6,8 @@ import numpy as np
 
 from recsys.arrays import Int32
 from recsys.baselines import RecentPopularity
-from recsys.replay import Ask, Step, System
+from recsys.history import Step
+from recsys.replay import Ask, System
 
 
 class Costed(System, Protocol):

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.arrays import Int32, Int64
-from recsys.replay import Step
+from recsys.history import Step
 from recsys.tables import Interactions
 from recsys.top import top
 from recsys.visits import visits

@@ -6,7 +6,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Int32
-from recsys.replay import Ask, Step
+from recsys.history import Step
+from recsys.replay import Ask
 from recsys.tables import Interactions
 from training.peers.cost import measured
 from training.peers.past import Openings

@@ -6,7 +6,8 @@ from collections import defaultdict, deque
 import numpy as np
 
 from recsys.arrays import Int32
-from recsys.replay import Ask, Step
+from recsys.history import Step
+from recsys.replay import Ask
 from recsys.top import best, top
 from training.peers.peer import basis
 
