@@ -21,6 +21,7 @@ from cli import (
     setup,
     simulate,
     train,
+    tune,
     visitors,
 )
 from recsys.errors import RecsysError
@@ -35,6 +36,7 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(recommend.recommend)
 app.command()(evaluate.evaluate)
+app.command()(tune.tune)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
