@@ -1,0 +1,58 @@
+"""Explains each metric in two sentences, for those who meet it here for the first time."""
+
+import re
+
+ENTRIES = {
+    "HR@10": "Hit rate: how often the article that the reader opened next is among the ten links"
+    " shown. 0.600 means six times in ten.",
+    "MRR@10": "Mean reciprocal rank: 1 where that article is the first link, 1/2 where it is the"
+    " second, 1/10 where it is the tenth, 0 where it is not shown. It rewards putting it on top.",
+    "nDCG@10": "Discounted cumulative gain: like MRR, but it falls off more gently from link to"
+    " link. 1 would be the right article on top every time.",
+    "Recall@10": "The share of what was opened that is among the ten links. It equals the hit rate"
+    " where one article is asked for.",
+    "Precision@10": "The share of the ten links that were opened. It can be no more than 0.1 where"
+    " one article is asked for.",
+    "MAP@10": "Mean average precision: precision at the place of each hit, averaged. It equals MRR"
+    " where one article is asked for.",
+    "AUC": "How often a card that was clicked is ranked above one that was shown beside it and was"
+    " not. 0.5 is what chance reaches, 1 is perfect.",
+    "coverage": "The share of all articles that were shown at least once. A system that shows"
+    " everybody the same ten has almost none.",
+    "Gini": "How unevenly showings fall on articles: 0 is all alike, 1 is one article alone. Lower"
+    " is more even.",
+    "novelty": "Self-information of what is shown, in bits: the fewer readers an article had"
+    " before the cut, the more. One bit more means half as popular.",
+    "diversity": "How unlike the links of one box are in content, on average. 0 is ten copies of"
+    " one text, 1 is nothing in common.",
+    "serendipity": "Hits that plain recent popularity would not have had. They are what a box adds"
+    " to a list of what everybody reads.",
+    "other sites": "The share of links that lead to another site than the page's. It is what the"
+    " network gains, and it may cost hits.",
+    "fresh": "The share of links to articles less than a day old. How much is right depends on the"
+    " publisher.",
+    "site": "The share of all links that lead to the site. They add up to 1.",
+    "section": "The share of all links that lead to the section. They add up to 1.",
+    "source": "The share of links that each source proposed: content, co-reading, trends, taste."
+    " They add up to 1.",
+    "hits by source": "The share of hits that came from the source. One that fills many cards and"
+    " brings few hits is worth a look.",
+}
+
+CURVES = {
+    "calibration": "Cards are sorted by predicted click rate and put into bins. On the dashed"
+    " line, what was predicted is what happened; below it, too much was promised.",
+    "position": "How often cards in each slot of the box were clicked. Readers click what stands"
+    " on top more often whatever it is, so a click there proves less.",
+}
+
+
+def family(metric: str) -> str:
+    """Return the kind of a metric: ``site`` of ``site: daily``."""
+    return metric.partition(": ")[0]
+
+
+def explain(metric: str) -> str:
+    """Return two sentences on a metric, empty where unknown; any ``@k`` reads like ``@10``."""
+    name = family(metric)
+    return ENTRIES.get(name) or ENTRIES.get(re.sub(r"@\d+$", "@10", name), "")
