@@ -1,101 +1,145 @@
-"""Metrics agree with naive code written from their definitions."""
+"""Metrics agree with trec_eval and scikit-learn, question by question."""
 
-import math
-
+import ir_measures
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from ir_measures import AP, RR, P, R, Success, nDCG
+from sklearn.metrics import roc_auc_score
 
 from recsys import metrics
+from recsys.errors import DataError
 
-lists_and_targets = st.integers(1, 8).flatmap(
-    lambda k: st.lists(
-        st.tuples(
-            st.permutations(range(12)).map(lambda order: order[:k]),
-            st.integers(-1, k),
-            st.integers(0, 11),
-        ),
-        min_size=1,
-        max_size=20,
+ARTICLES, MOST = 12, 8
+NAN = float("nan")
+
+
+@st.composite
+def questions(draw: st.DrawFn, relevant: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Lists int32[q, m] without repetition and what is relevant, both padded with -1."""
+    count, length = draw(st.integers(1, 12)), draw(st.integers(1, MOST))
+    orders = st.permutations(range(ARTICLES))
+    lists = np.full((count, length), -1, np.int32)
+    wanted = np.full((count, relevant), -1, np.int32)
+    for row in range(count):
+        shown, liked = draw(st.integers(0, length)), draw(st.integers(0, relevant))
+        lists[row, :shown] = draw(orders)[:shown]
+        wanted[row, :liked] = draw(orders)[:liked]
+    return lists, wanted
+
+
+def by_library(lists: np.ndarray, relevant: np.ndarray, measure: ir_measures.Measure) -> np.ndarray:
+    """Return f64[q] of ir_measures; NaN where nothing is relevant, of which it says nothing."""
+    qrels = {str(q): {str(a): 1 for a in row if a >= 0} for q, row in enumerate(relevant.tolist())}
+    # The library ranks by score, and would break ties its own way.
+    run = {
+        str(q): {str(a): float(MOST - place) for place, a in enumerate(row) if a >= 0}
+        for q, row in enumerate(lists.tolist())
+    }
+    asked = {q: row for q, row in qrels.items() if row}
+    values = np.full(len(lists), NAN)
+    for told in ir_measures.iter_calc([measure], asked, run) if asked else ():
+        values[int(told.query_id)] = told.value
+    return values
+
+
+@given(asked=questions(), k=st.integers(1, MOST + 2))
+def test_many_relevant_articles_are_measured_as_trec_eval_does(asked, k):
+    lists, relevant = asked
+    found, wanted = metrics.found(lists, relevant), metrics.wanted(relevant)
+    told = wanted > 0
+    for value, measure in (
+        (metrics.recalls(found, wanted, k), R @ k),
+        (metrics.average_precisions(found, wanted, k), AP @ k),
+        (metrics.discounted_gains(found, wanted, k), nDCG @ k),
+        (np.where(told, metrics.precisions(found, k), NAN), P @ k),
+    ):
+        library = by_library(lists, relevant, measure)
+        assert value == pytest.approx(library, nan_ok=True), str(measure)
+        assert np.array_equal(np.isnan(value), ~told)
+
+
+@given(asked=questions(relevant=1), k=st.integers(1, MOST + 2))
+def test_one_relevant_article_is_measured_as_trec_eval_and_ms_marco_do(asked, k):
+    lists, relevant = asked
+    rank = metrics.ranks(lists, relevant[:, 0])
+    told = relevant[:, 0] >= 0
+    for value, measure in (
+        (metrics.hits(rank, k), Success @ k),
+        (metrics.reciprocal_ranks(rank, k), RR @ k),
+        (metrics.gains(rank, k), nDCG @ k),
+    ):
+        library = by_library(lists, relevant, measure)
+        assert value[told] == pytest.approx(library[told]), str(measure)
+        assert not value[~told].any()
+
+
+@given(asked=questions(relevant=1), k=st.integers(1, MOST))
+def test_with_one_relevant_article_the_two_ways_of_measuring_agree(asked, k):
+    lists, relevant = asked
+    found, wanted = metrics.found(lists, relevant), metrics.wanted(relevant)
+    rank, told = metrics.ranks(lists, relevant[:, 0]), wanted > 0
+    whole = metrics.discounted_gains(found, wanted, k)
+    assert metrics.gains(rank, k)[told] == pytest.approx(whole[told])
+    assert metrics.hits(rank, k)[told] == pytest.approx(metrics.recalls(found, wanted, k)[told])
+
+
+@given(asked=questions(), primitive=questions(), k=st.integers(1, MOST))
+def test_serendipity_counts_hits_that_a_primitive_list_lacks(asked, primitive, k):
+    lists, relevant = asked
+    usual = np.resize(primitive[0], (len(lists), primitive[0].shape[1]))
+    expected = metrics.found(lists, usual)
+    value = metrics.serendipities(metrics.found(lists, relevant), expected, k)
+    for shown, liked, plain, share in zip(lists, relevant, usual, value, strict=True):
+        top = {row for row in shown[:k].tolist() if row >= 0}
+        assert share == pytest.approx(len((top & set(liked.tolist())) - set(plain.tolist())) / k)
+
+
+def test_padding_is_never_a_hit():
+    nothing = np.array([[-1, -1]], np.int32)
+    assert metrics.ranks(nothing, np.array([-1], np.int32)).tolist() == [metrics.MISS]
+    assert not metrics.found(nothing, nothing).any()
+
+
+def test_a_worked_example():
+    lists = np.array([[4, 7, 2, 9]], np.int32)
+    relevant = np.array([[7, 9, 5, -1]], np.int32)
+    found, wanted = metrics.found(lists, relevant), metrics.wanted(relevant)
+    assert found.tolist() == [[False, True, False, True]]
+    assert wanted.tolist() == [3]
+    assert metrics.precisions(found, 4).tolist() == [0.5]
+    assert metrics.recalls(found, wanted, 4) == pytest.approx(2 / 3)
+    assert metrics.average_precisions(found, wanted, 4) == pytest.approx((1 / 2 + 2 / 4) / 3)
+    best = 1 + 1 / np.log2(3) + 1 / 2
+    gained = 1 / np.log2(3) + 1 / np.log2(5)
+    assert metrics.discounted_gains(found, wanted, 4) == pytest.approx(gained / best)
+
+
+cards = st.integers(0, 40).flatmap(
+    lambda n: st.tuples(
+        hnp.arrays(np.float64, n, elements=st.integers(-3, 3)),  # few values, so many ties
+        hnp.arrays(np.bool_, n),
+        hnp.arrays(np.int64, n, elements=st.integers(0, 5)),
     )
 )
 
 
-def padded(rows: list) -> tuple[np.ndarray, np.ndarray]:
-    lists = np.array(
-        [
-            [row if place < keep else -1 for place, row in enumerate(order)]
-            for order, keep, _ in rows
-        ],
-        np.int32,
-    )
-    return lists, np.array([target for *_, target in rows], np.int32)
+@given(shown=cards)
+def test_auc_of_each_slate_is_scikit_learns_with_ties_counting_half(shown):
+    score, clicked, slate = shown
+    value = metrics.aucs(score, clicked, slate, slates=7)
+    assert len(value) == 7
+    for n, auc in enumerate(value.tolist()):
+        part = slate == n
+        if 0 < clicked[part].sum() < part.sum():
+            assert auc == pytest.approx(roc_auc_score(clicked[part], score[part]))
+        else:
+            assert np.isnan(auc)  # nothing to tell apart
 
 
-@given(rows=lists_and_targets, k=st.integers(1, 10))
-def test_ranked_metrics_equal_their_definitions(rows: list, k: int) -> None:
-    lists, target = padded(rows)
-    rank = metrics.ranks(lists, target)
-    for shown, wanted, hit, reciprocal, gain in zip(
-        lists,
-        target,
-        metrics.hits(rank, k),
-        metrics.reciprocal_ranks(rank, k),
-        metrics.gains(rank, k),
-        strict=True,
-    ):
-        top = [row for row in shown.tolist() if row >= 0][:k]
-        place = top.index(wanted) + 1 if wanted in top else None
-        assert hit == (place is not None)
-        assert reciprocal == pytest.approx(1 / place if place else 0)
-        assert gain == pytest.approx(1 / math.log2(1 + place) if place else 0)
-
-
-def test_padding_is_never_a_hit() -> None:
-    assert metrics.ranks(np.array([[-1, -1]], np.int32), np.array([-1], np.int32)).tolist() == [0]
-
-
-@given(rows=lists_and_targets)
-def test_coverage_counts_each_shown_article_once(rows: list) -> None:
-    lists, _ = padded(rows)
-    shown = {row for line in lists.tolist() for row in line if row >= 0}
-    assert metrics.coverage(lists, 12) == pytest.approx(len(shown) / 12)
-
-
-def test_coverage_of_an_empty_catalogue_is_zero() -> None:
-    assert metrics.coverage(np.full((2, 3), -1, np.int32), 0) == 0.0
-
-
-@given(rows=lists_and_targets, site=hnp.arrays(np.int32, 12, elements=st.integers(0, 2)))
-def test_share_elsewhere_counts_cards_of_other_sites(rows: list, site: np.ndarray) -> None:
-    lists, target = padded(rows)
-    home = site[target]
-    cards = [
-        site[row] != at
-        for line, at in zip(lists.tolist(), home, strict=True)
-        for row in line
-        if row >= 0
-    ]
-    wanted = sum(cards) / len(cards) if cards else 0.0
-    assert metrics.share_elsewhere(lists, site, home) == pytest.approx(wanted)
-
-
-@given(rows=lists_and_targets, seed=st.integers(0, 99))
-def test_intra_list_diversity_is_the_mean_distance_of_pairs(rows: list, seed: int) -> None:
-    lists, _ = padded(rows)
-    vectors = np.random.default_rng(seed).normal(size=(12, 4))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors[0] = 0  # an article without text
-    per_list = []
-    for line in lists.tolist():
-        told = [row for row in line if row > 0]
-        pairs = [1 - vectors[a] @ vectors[b] for a in told for b in told if a != b]
-        if pairs:
-            per_list.append(sum(pairs) / len(pairs))
-    found = metrics.intra_list_diversity(lists, vectors.astype(np.float32))
-    if per_list:
-        assert found == pytest.approx(sum(per_list) / len(per_list), abs=1e-5)
-    else:
-        assert math.isnan(found)
+def test_a_score_that_is_no_number_is_named():
+    slate, clicked = np.zeros(3, np.int64), np.array([True, False, False])
+    with pytest.raises(DataError, match="score of card 1 is nan; expected a finite number"):
+        metrics.aucs(np.array([1.0, NAN, 2.0]), clicked, slate, 1)
