@@ -1,21 +1,43 @@
 """``recsys evaluate``: how good the answers would have been, beside what is simpler."""
 
+import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
+from cli.files import write
 from cli.histories import day, open_history
 from cli.setup import Setup, parse_time
 from recsys.errors import DataError
 
-TASKS = ("next click", "next article")
+if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
+    from recsys.bundle import Bundle
+    from recsys.history import History
+    from training.evaluate import Make, Plan
+    from training.evaluation import Evaluation
+    from training.report import tables
+
+TASKS = ("next click", "next article", "click in an impression")
+SPLITS = ("one cut", "rolling", "per day")
+KINDS = ("ablation", "baseline", "peer")
+HOUR = 3600
 
 
 def evaluate(
@@ -34,6 +56,20 @@ def evaluate(
             show_default=False,
         ),
     ] = "",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Learn once (one cut), anew every --every hours (rolling), or anew at each"
+            " midnight UTC (per day)."
+        ),
+    ] = "one cut",
+    every: Annotated[
+        float, typer.Option(min=0.01, help="Hours between trainings of --split rolling.")
+    ] = 24.0,
+    warm_up: Annotated[
+        float,
+        typer.Option(min=0.0, help="Hours after each cut in which all follow and nobody is asked."),
+    ] = 0.0,
     globo: Annotated[
         Path | None,
         typer.Option(
@@ -44,17 +80,46 @@ def evaluate(
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(help="next click, next article; --globo asks the first alone by default."),
+        typer.Option(
+            help="next click (in a visit), next article (of a reader who comes back), click in an"
+            " impression (of a box). All that the history can ask by default.",
+            show_default=False,
+        ),
     ] = None,
     system: Annotated[
-        list[str] | None, typer.Option(help="Which systems to compare; all by default.")
+        list[str] | None,
+        typer.Option(
+            help="Which systems to compare, by name or by kind (ablation, baseline, peer), or all."
+            " The engine and the baselines by default. The first one is what others are compared"
+            " with.",
+            show_default=False,
+        ),
     ] = None,
     questions: Annotated[
         int,
         typer.Option(min=0, help="About how many openings to ask about, drawn evenly; 0 for all."),
     ] = 20_000,
     seed: Annotated[int, typer.Option(help="Draws the questions and the resamples.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to keep what was found, as JSON for recsys report;"
+            " VAR/evaluations/TIME.json by default.",
+            show_default=False,
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write it as one HTML file with plots, too.", show_default=False),
+    ] = None,
+    check_leaks: Annotated[
+        bool,
+        typer.Option(
+            "--check-leaks",
+            help="Measure nothing; see that no answer changes when what comes after it does.",
+        ),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Replay history and measure what each system would have shown.
 
@@ -64,116 +129,210 @@ def evaluate(
 
     \b
       recsys evaluate                        the last week of the store
-      recsys evaluate --cut 2026-11-01 --task "next click"
+      recsys evaluate --report week.html     with plots, for people
+      recsys evaluate --cut 2026-11-01 --split "per day" --task "next click"
+      recsys evaluate --system engine --system ablation
       recsys evaluate --globo ../shared/data/globo \\
           --cut 2017-10-11T03:00 --end 2017-10-13T03:00
     """
-    # the mathematics takes seconds to load, and other commands should not wait for it
-    from training.evaluate import SYSTEMS, compare
+    from recsys.splits import windows
+    from training.evaluate import Plan
     from training.evaluate import evaluate as run
 
     setup: Setup = context.obj
-    chosen = _known("--system", system or list(SYSTEMS), SYSTEMS)
-    tasks = _known("--task", task or (TASKS[:1] if globo else TASKS), TASKS)
+    systems = _systems(system)
+    _known("--task", task or (), TASKS)
+    _known("--split", [split], SPLITS)
     until = parse_time(end, "--end") if end else int(time.time()) + 1
-    past, history, start, until = open_history(
+    history, start, until = open_history(
         setup, globo, parse_time(cut, "--cut") if cut else None, until
     )
     if start >= until:
         raise DataError(f"--cut {day(start)} is not before the end, {day(until)}")
-    bundle = _learn(past, history, setup, start)
+    plan = Plan(
+        windows=windows(split, start, until, int(every * HOUR)),
+        tasks=tuple(task or (TASKS[:1] if globo else _asked(history, start, until))),
+        systems=systems,
+        questions=questions,
+        warm_up=int(warm_up * HOUR),
+        seed=seed,
+        split=split,
+    )
+    if check_leaks:
+        _check(history, setup, plan, json)
+        return
+    with _learner(setup) as make, _progress() as progress:
+        found = run(
+            history,
+            make,
+            setup.policy,
+            plan,
+            data=f"the clicks of Globo.com in {globo}" if globo else f"the store {setup.store_url}",
+            recipe=dataclasses.asdict(setup.recipe),
+            report=progress,
+        )
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(found.created))
+    save = save or setup.var / "evaluations" / f"{stamp}.json"
+    write(save, found.dump())
+    if report:
+        from training.report.page import page
+
+        write(report, page(found).encode())
+    if json:
+        typer.echo(found.dump().decode())
+        return
+    _print(found)
+    console = Console(highlight=False)
+    console.print(f"Kept in {save}; look at it with: recsys report {save}", soft_wrap=True)
+    if report:
+        console.print(f"{report} is written.", soft_wrap=True)
+
+
+def _systems(names: list[str] | None) -> tuple[str, ...]:
+    """Return the systems meant by names and kinds, in the order in which they were asked for."""
+    from training.systems import SYSTEMS, USUAL
+
+    if not names:
+        return USUAL
+    _known("--system", names, (*SYSTEMS, *KINDS, "all"))
+    found: dict[str, None] = {}
+    for name in names:
+        kinds = (kind for kind, entry in SYSTEMS.items() if name in (entry.kind, kind, "all"))
+        found.update(dict.fromkeys([name] if name in SYSTEMS else kinds))
+    return tuple(found)
+
+
+def _asked(history: "History", start: int, until: int) -> Iterable[str]:
+    """Yield the tasks that a history can ask: some have no readers, some no boxes."""
+    from recsys.types import Kind
+
+    events = history.interactions.between(start, until)
+    yield TASKS[0]
+    if (events.visitor >= 0).any():
+        yield TASKS[1]
+    if ((events.kind == Kind.IMPRESSION) & (events.slate >= 0)).any():
+        yield TASKS[2]
+
+
+def _known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
+
+
+@contextmanager
+def _learner(setup: Setup) -> "Iterator[Make]":
+    """Provide how to learn what is evaluated: written and opened again, just as it is served."""
+    from recsys.bundle import open_bundle, write
+    from training.fit import fit
+    from training.rank import with_ranker
+
+    with TemporaryDirectory(prefix="recsys-") as folder:
+
+        def make(past: "History", cut: int) -> "Bundle":
+            with Console(stderr=True).status("learning") as status:
+
+                def report(stage: Any) -> None:
+                    status.update(f"learning: {stage.name}")
+
+                known = past.articles, past.visitors, past.interactions
+                bundle = fit(*known, setup.recipe, cut, report=report)
+                bundle = with_ranker(bundle, past, setup.recipe, cut, report=report)
+                return open_bundle(write(bundle, Path(folder)))
+
+        yield make
+
+
+def _check(history: "History", setup: Setup, plan: "Plan", json: bool) -> None:
+    from training.evaluate import leaks
+
+    console = Console(stderr=True, highlight=False)
+    with _learner(setup) as make, console.status("learning and replaying everything twice"):
+        found = leaks(history, make, setup.policy, plan)
+    if json:
+        answer = [{"task": t, "system": s, "leak": leak} for (t, s), leak in found.items()]
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+    for (task, name), leak in found.items():
+        if leak is None and not json:
+            typer.echo(f"{task}: {name}: no answer changed with what came after it")
+        elif leak is not None and not json:
+            typer.echo(
+                f"{task}: {name}: LEAK: question {leak.question} at {day(leak.at)} was answered"
+                f" otherwise when what came after it changed: {leak.shown}, then {leak.altered}"
+            )
+    if leaking := [name for (_, name), leak in found.items() if leak]:
+        raise DataError(f"these systems know what has not happened yet: {', '.join(leaking)}")
+
+
+@contextmanager
+def _progress() -> "Iterator[Callable[[str, int, int], None]]":
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        bars: dict[str, Any] = {}
+        bars: dict[str, TaskID] = {}
 
         def report(label: str, done: int, of: int) -> None:
             if label not in bars:
                 bars[label] = progress.add_task(label, total=of)
             progress.update(bars[label], completed=done)
 
-        lines = run(
-            bundle,
-            setup.policy,
-            history,
-            cut=start,
-            end=until,
-            tasks=tasks,
-            systems=chosen,
-            questions=questions,
-            seed=seed,
-            report=report,
-        )
-    if json:
-        answer = {"cut": start, "end": until, "seed": seed, "lines": lines}
-        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
-        return
+        yield report
+
+
+def _print(found: "Evaluation") -> None:
+    from training.report import tables
+    from training.report.verdicts import headline
+
     out = Console(highlight=False)
     if not out.is_terminal:
-        out.width = max(out.width, 120)  # a file has room for whole intervals
+        out.width = max(out.width, 160)  # a file has room for whole intervals
     out.print(
-        f"Learned from {len(past.interactions):,} events before {day(start)}, replayed"
-        f" {len(history.interactions.between(start, until)):,} up to {day(until)}.",
+        f"Learned from {found.learned_events:,} events before {day(found.cut)} ({found.split}),"
+        f" replayed {found.replayed_events:,} up to {day(found.end)}.",
         soft_wrap=True,
     )
-    for name in tasks:
-        mine = [line for line in lines if line.task == name]
-        out.print(_table(name, mine))
-        out.print(compare(mine), soft_wrap=True)
-        out.print(_by_reader(name, mine))
+    for asked in found.asked:
+        if not asked.questions:
+            out.print(f"\n{asked.task}: there was no question to ask.")
+            continue
+        out.print(_drawn(tables.main(found, asked.task, found.systems)))
+        out.print(_drawn(tables.the_rest(found, asked.task), details=False))
+        out.print(_by_reader(found, asked.task))
+        told = headline(found, asked.task)
+        out.print(f"[bold]{told.title}.[/] {' '.join(told.sentences)}", soft_wrap=True)
+    out.print(_drawn(tables.costs(found)))
 
 
-def _known(option: str, names: Iterable[str], known: Iterable[str]) -> list[Any]:
-    for name in names:
-        if name not in known:
-            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
-    return list(names)
+def _drawn(table: "tables.Table", *, details: bool = True) -> Table:
+    """Return a table of the report as one of the terminal."""
+    drawn = Table(title=escape(table.caption))
+    for place, name in enumerate(table.head):
+        drawn.add_column(escape(name), justify="right" if place else "left")
+    for row in table.rows:
+        cells = [
+            escape(cell.text)
+            + (f" [dim]{escape(cell.detail)}[/]" if details and cell.detail else "")
+            for cell in row
+        ]
+        drawn.add_row(*cells, style="bold" if row[0].text == table.strong else "")
+    return drawn
 
 
-def _learn(past: Any, history: Any, setup: Setup, cut: int) -> Any:
-    from training.fit import fit
-    from training.rank import with_ranker
+def _by_reader(found: "Evaluation", task: str) -> Table:
+    """Return a task's main metric for readers whom the bundle knew and for others."""
+    from training.report.verdicts import interval, judged_by, number
 
-    with Console(stderr=True).status("learning") as status:
-
-        def report(stage: Any) -> None:
-            status.update(stage.name)
-
-        bundle = fit(
-            past.articles, past.visitors, past.interactions, setup.recipe, cut, report=report
-        )
-        # It looks at nothing that was not known at the cut.
-        return with_ranker(bundle, history, setup.recipe, cut, report=report)
-
-
-def _table(task: str, lines: list[Any]) -> Table:
-    table = Table(
-        "system", "HR@10", "MRR@10", "nDCG@10", "coverage", "other sites", "diversity", "ms"
-    )
-    for column in table.columns[1:]:
-        column.justify = "right"
-    table.title = f"{task}, {lines[0].questions:,} questions" if lines else task
-    for line in lines:
-        rate = line.hit_rate
+    metric = judged_by(found, task)
+    table = Table(title=f"{task}: {metric} by reader")
+    measures = found.select(task, metric, segment="reader") if metric else ()
+    sizes = {m.part: m.questions for m in reversed(measures)}
+    table.add_column("system")
+    for part in ("known", "unknown"):
+        table.add_column(f"{part} to the bundle ({sizes.get(part, 0):,})", justify="right")
+    told = {
+        (m.system, m.part): f"{number(m.mean)} [dim]{interval(m.low, m.high)}[/]" for m in measures
+    }
+    for system in found.systems:
         table.add_row(
-            line.system,
-            f"{rate.mean:.3f} [dim]{rate.low:.3f}-{rate.high:.3f}[/]",
-            f"{line.mrr.mean:.3f} [dim]{line.mrr.low:.3f}-{line.mrr.high:.3f}[/]",
-            f"{line.ndcg.mean:.3f}",
-            f"{line.coverage:.3f}",
-            f"{line.elsewhere:.3f}",
-            "-" if line.diversity != line.diversity else f"{line.diversity:.3f}",
-            f"{line.milliseconds:.1f}",
-        )
-    return table
-
-
-def _by_reader(task: str, lines: list[Any]) -> Table:
-    table = Table("system", title=f"{task}, HR@10 by reader")
-    for group in lines[0].readers if lines else ():
-        table.add_column(f"{group.kind} to the bundle ({group.questions:,})", justify="right")
-    for line in lines:
-        rates = (group.hit_rate for group in line.readers)
-        table.add_row(
-            line.system, *(f"{r.mean:.3f} [dim]{r.low:.3f}-{r.high:.3f}[/]" for r in rates)
+            escape(system.name), *(told.get((system.name, p), "–") for p in ("known", "unknown"))
         )
     return table

@@ -10,15 +10,13 @@ from recsys.errors import DataError
 from recsys.types import Article
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
-    from data.importers.globo import Facts
-    from data.store import Snapshot
     from recsys.history import History
 
 WEEK = 7 * 86_400
 GLOBO_DAYS = 2 * 86_400
 
-Opened = tuple["Snapshot | Facts", "History", int, int]
-"""What was known before the cut, the whole history, the cut and the end, UTC seconds."""
+Opened = tuple["History", int, int]
+"""The history, the cut and the end, UTC seconds."""
 
 
 def open_history(setup: Setup, globo: Path | None, cut: int | None, end: int) -> Opened:
@@ -48,8 +46,7 @@ def _store(setup: Setup, cut: int | None, end: int) -> Opened:
             )
         end = min(end, int(known.interactions.at[-1]) + 1)
         cut = end - WEEK if cut is None else cut
-        past = store.snapshot(cut)
-    return past, History(known.articles, known.visitors, known.interactions), cut, end
+    return History(known.articles, known.visitors, known.interactions), cut, end
 
 
 def _globo(directory: Path, cut: int | None, end: int) -> Opened:
@@ -62,11 +59,9 @@ def _globo(directory: Path, cut: int | None, end: int) -> Opened:
     end = min(end, int(known.interactions.at[-1]) + 1)
     cut = end - GLOBO_DAYS if cut is None else cut
     # Titles made up from numbers say nothing of what an article tells.
-    past = load_globo(directory, cut)
-    past = dataclasses.replace(past, articles=[_untitled(a) for a in past.articles])
     articles = [_untitled(article) for article in known.articles]
     history = History(articles, known.visitors, known.interactions, known.contexts, known.context)
-    return past, history, cut, end
+    return history, cut, end
 
 
 def _untitled(article: Article) -> Article:

@@ -127,7 +127,7 @@ def tune(
 
     begun = plan_of(path)
     until = parse_time(end, "--end") if end else begun.until if begun else int(time.time()) + 1
-    _, history, _, until = open_history(setup, globo, until, until)
+    history, _, until = open_history(setup, globo, until, until)
     asked = {
         "until": until if end or not begun else None,
         "over": tuple(over) if over else None,

@@ -60,7 +60,7 @@ class Difference:
     p: float
     """Probability of a difference as large where the two are equally good."""
     adjusted: float
-    """The same, corrected for all comparisons of the task (Holm, 1979)."""
+    """The same, corrected for all systems that are compared (Holm, 1979)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Example:
     at: int
     site: str
     title: str
-    """Of the page; its address or key where it has none."""
+    """Of the article on the page, its key where it has none; empty for the first page of a visit."""
     visit: tuple[str, ...]
     """Titles of what was opened before, oldest first."""
     opened: str

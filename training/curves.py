@@ -1,0 +1,8 @@
+"""Draws curves from what systems predicted: whether a predicted click rate is what happens."""
+
+
+
+
+
+def curves(heard, *, seed):
+    return []
