@@ -51,6 +51,7 @@ EVENTS = pa.schema(
         ("dwell", pa.float32()),
         ("slate", pa.string()),
         ("position", pa.int8()),
+        ("propensity", pa.float32()),
     ]
 )
 CHUNK = 4_000
@@ -205,6 +206,7 @@ def _table(
         "dwell": pa.array(block.dwell, pa.float32()),
         "slate": _named(f"{mark}-b", block.slate, block.slate >= 0),
         "position": pa.array(block.position),
+        "propensity": pa.array(block.propensity),
     }
     return pa.Table.from_pydict(columns, EVENTS)
 

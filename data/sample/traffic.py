@@ -46,6 +46,8 @@ class Events:
     dwell: Float32
     slate: Int64
     position: Int8
+    propensity: Float32
+    """Probability with which the box put the article there; 1 outside of boxes."""
 
     def __len__(self) -> int:
         return len(self.at)
@@ -147,16 +149,18 @@ class _Audience:
         stay = np.where(rng.random(n) < 0.06, STAY_LONG, STAY)
         current = self._choose(who, None, at)
         slate, position = np.full(n, -1, np.int64), np.full(n, -1, np.int8)
-        page = np.full(n, -1, np.int32)
+        page, propensity = np.full(n, -1, np.int32), np.ones(n, np.float32)
         log: list[Events] = []
         for _ in range(STEPS):
             going = (current >= 0) & (at < self.plan.end)
-            who, session, at, stay, current, slate, position, page = (
-                a[going] for a in (who, session, at, stay, current, slate, position, page)
+            who, session, at, stay, current, slate, position, page, propensity = (
+                a[going]
+                for a in (who, session, at, stay, current, slate, position, page, propensity)
             )
             if not len(who):
                 break
-            log.append(_events(Kind.CLICK, current, at, who, session, page, slate, position))
+            box = page, slate, position, propensity
+            log.append(_events(Kind.CLICK, current, at, who, session, *box))
             self._remember(who, current)
             dwell, read = self._read(who, current, at, session, log)
             shown = read & (dwell >= 10) & (rng.random(len(who)) < SEEN)
@@ -170,7 +174,7 @@ class _Audience:
             page = np.where(by_box, current, -1).astype(np.int32)
             current = np.where(by_box, led.article, organic)
             at = np.where(by_box, led.at, later)
-            slate, position = led.slate, led.position
+            slate, position, propensity = led.slate, led.position, led.propensity
         return log
 
     def _choose(self, who: Int32, current: Int32 | None, at: Int64) -> Int32:
@@ -219,8 +223,9 @@ class _Audience:
     ) -> Events:
         """Show the box where ``shown``; return the clicks that readers follow, -1 where none.
 
-        The box holds six articles in random order, so that only the slots explain why equally good
-        articles are clicked unequally often. Clicks in different slots are independent.
+        The box holds up to six articles in random order, each order as likely as any other, so that
+        only the slots explain why equally good articles are clicked unequally often. Clicks in
+        different slots are independent.
         """
         rng, everyone = self.rng, len(who)
         followed = _events(
@@ -240,18 +245,20 @@ class _Audience:
             ],
             axis=1,
         )
-        offer = rng.permuted(offer, axis=1)
-        fit = self._open(who, current, offer, at)
         again = (offer[:, :, None] == offer[:, None, :]) & np.tri(offer.shape[1], k=-1, dtype=bool)
-        fit &= ~again.any(axis=2)
+        fit = self._open(who, current, offer, at) & ~again.any(axis=2)
+        # Shuffled only now that each stands there once: else what was drawn twice would stand
+        # further up than chance has it.
+        turn = rng.permuted(np.broadcast_to(np.arange(offer.shape[1]), offer.shape), axis=1)
+        offer, fit = (np.take_along_axis(a, turn, axis=1) for a in (offer, fit))
         order = np.argsort(~fit, axis=1, kind="stable")[:, :SLOTS]
-        offer = np.take_along_axis(offer, order, axis=1)
-        fit = np.take_along_axis(fit, order, axis=1)
+        offer, fit = (np.take_along_axis(a, order, axis=1) for a in (offer, fit))
         slate = self.slates + np.arange(m)
         self.slates += m
         drawn = attraction(self._liking(who, offer), self._relation(current, offer))
         clicked = fit & (rng.random(offer.shape) < BIAS * drawn)
         place = np.broadcast_to(np.arange(SLOTS, dtype=np.int8), offer.shape)
+        propensity = (1.0 / np.maximum(fit.sum(axis=1), 1)).astype(np.float32)
         order_in_time = np.cumsum(clicked, axis=1)
         clicked_at = at[:, None] + 1 + 2 * order_in_time
         for kind, chosen in (
@@ -261,7 +268,8 @@ class _Audience:
             i, j = np.nonzero(chosen)
             when = at[i] if kind == Kind.IMPRESSION else clicked_at[i, j]
             part = (offer[i, j], when, who[i], session[i])
-            log.append(_events(kind, *part, current[i], slate[i], place[i, j]))
+            box = current[i], slate[i], place[i, j], propensity[i]
+            log.append(_events(kind, *part, *box))
             if kind == Kind.CLICK:
                 self._remember(who[i], offer[i, j])
         first = np.argmax(clicked, axis=1)
@@ -271,6 +279,7 @@ class _Audience:
         followed.at[to] = clicked_at[took, first[took]]
         followed.slate[to] = slate[took]
         followed.position[to] = first[took]
+        followed.propensity[to] = propensity[took]
         return followed
 
     def _liked(self, who: Int32) -> Int32:
@@ -312,6 +321,7 @@ def _events(
     page: Int32 | None = None,
     slate: Int64 | None = None,
     position: Int8 | None = None,
+    propensity: Float32 | None = None,
     dwell: Float64 | None = None,
 ) -> Events:
     n = len(article)
@@ -325,6 +335,7 @@ def _events(
         dwell=np.zeros(n, np.float32) if dwell is None else dwell.astype(np.float32),
         slate=np.full(n, -1, np.int64) if slate is None else slate,
         position=np.full(n, -1, np.int8) if position is None else position,
+        propensity=np.ones(n, np.float32) if propensity is None else propensity,
     )
 
 

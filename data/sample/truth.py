@@ -41,8 +41,8 @@ Rows of the `.npy` arrays are the rows of the table that they belong to.
 True affinity is taste · mixture, a twentieth of it where the article is in Japanese and the reader
 does not read Japanese: `data.sample.truth.load(directory).affinity(readers, articles)`. A click on
 a card in slot p of a slate has probability bias[p] times `.attraction(slates, articles)`, whatever
-the other cards are. Orders in the box are random, so the click rate of slot p over that of slot 0
-is about bias[p] / bias[0]; about, for what was drawn twice stands a little further up.
+the other cards are. Orders in the box are random, each as likely as any other (so m cards have a
+`propensity` of 1/m each): the click rate of slot p over that of slot 0 is about bias[p] / bias[0].
 Readers without consent have events with an empty visitor.
 """
 

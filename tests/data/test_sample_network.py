@@ -146,6 +146,27 @@ def test_the_position_bias_shows_in_the_click_rates(network: SimpleNamespace) ->
     assert np.all(np.abs(rate / rate[0] - expected) < 4 * error)
 
 
+def test_each_order_of_a_slate_is_as_likely_as_the_log_says(network: SimpleNamespace) -> None:
+    numbers = {name: row for row, name in enumerate(network.truth.slates["slate"].to_pylist())}
+    names = network.events["slate"].to_pylist()
+    slot = network.events["position"].to_numpy()
+    chance = network.events["propensity"].to_numpy()
+    boxed = slot >= 0
+    assert np.all(chance[~boxed] == 1.0)
+    shown = np.flatnonzero(network.kind == "impression")
+    slate = np.array([numbers[names[row]] for row in shown])
+    size = np.bincount(slate)
+    whole = np.array([size[numbers[names[row]]] for row in np.flatnonzero(boxed)])
+    assert chance[boxed] == pytest.approx(1.0 / whole)
+    # Of the subject of the page there are few articles, which are offered more than once.
+    subject = np.array(network.truth.articles["thing"].to_pylist())
+    page = network.truth.slates["page"].to_numpy()
+    own = subject[network.row[shown]] == subject[page[slate]]
+    cards = size[slate][own]
+    off = np.sum(slot[shown][own] - (cards - 1) / 2)
+    assert abs(off) < 3 * np.sqrt(np.sum((cards**2 - 1) / 12))
+
+
 def test_cards_are_clicked_as_often_as_their_truth_says(network: SimpleNamespace) -> None:
     numbers = {name: row for row, name in enumerate(network.truth.slates["slate"].to_pylist())}
     slate = np.array([numbers.get(name, -1) for name in network.events["slate"].to_pylist()])
