@@ -12,6 +12,7 @@ from cli import (
     bundles,
     demo,
     evaluate,
+    experiment,
     imports,
     jobs,
     keys,
@@ -37,6 +38,7 @@ app.command()(train.train)
 app.command()(recommend.recommend)
 app.command()(evaluate.evaluate)
 app.command()(tune.tune)
+app.add_typer(experiment.app, name="experiment")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")

@@ -1,43 +1,17 @@
 """Reads from the store what an experiment's readers were shown and what they clicked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import func, select
 
 from data.schema import events
 from data.store import Store
-from recsys.arrays import Bool, Int8, Int32, Int64
+from recsys.experiments import Exposures
 from recsys.types import Kind
 
 FETCHED = 50_000
 """Rows read at once."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Exposures:
-    """n cards that slates of an experiment showed, each once however often it was reported.
-
-    A card that was clicked has been seen, even where the page had no time to say so.
-    """
-
-    arm: Int8
-    """int8[n]: place of the arm among those asked for."""
-    reader: Int32
-    """int32[n]: the visitor, without consent the session, without either the slate alone."""
-    slate: Int32
-    """int32[n]"""
-    at: Int64
-    """int64[n]: when it was first seen or clicked, UTC seconds."""
-    clicked: Bool
-    """bool[n]"""
-
-    def __len__(self) -> int:
-        return len(self.arm)
-
-    def __getitem__(self, cards: np.ndarray) -> "Exposures":
-        return Exposures(*(getattr(self, name)[cards] for name in self.__slots__))
 
 
 def exposures(store: Store, labels: Sequence[str]) -> Exposures:
@@ -84,3 +58,13 @@ def exposures(store: Store, labels: Sequence[str]) -> Exposures:
         at=np.array(at, np.int64),
         clicked=np.array(clicked, np.bool_),
     )
+
+
+def labels(store: Store) -> list[str]:
+    """Return the arms (``EXPERIMENT/ARM``) that the store holds events of, in order of their names.
+
+    Raises ``DataError`` where the store fails.
+    """
+    found = select(events.c.arm).where(events.c.arm != "").distinct().order_by(events.c.arm)
+    with store.reading() as connection:
+        return list(connection.scalars(found))

@@ -1,4 +1,4 @@
-"""How far to trust a mean of dependent questions: intervals, paired tests, many comparisons."""
+"""How far to trust a mean of dependent questions: intervals, tests, many comparisons and looks."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -132,6 +132,32 @@ def benjamini_hochberg(p: Float64) -> Float64:
     told = np.isfinite(p)
     adjusted[told] = stats.false_discovery_control(p[told])
     return adjusted
+
+
+def always_valid(
+    estimate: float, error: float, scale: float, *, level: float = 0.95
+) -> tuple[Interval, float]:
+    """Return the interval and the p-value of an estimate that may be looked at again and again.
+
+    ``error`` is its standard error by now. They hold at all looks together, where those for one
+    look would sooner or later call chance a difference. ``scale`` is about how large differences
+    are, which must not be read off the estimate; one that is far off makes the interval wider, not
+    wrong. This is the normal mixture of the sequential probability ratio test (Robbins, 1970;
+    Johari et al., 2022); for means of many readers it holds whatever the distribution (Waudby-Smith
+    et al., 2024). NaN where ``error`` or ``scale`` is 0 or NaN.
+    """
+    if not (error > 0 and scale > 0):
+        return Interval(estimate, math.nan, math.nan), math.nan
+    half = error * always_valid_width(error, scale, level=level)
+    known = (scale / error) ** 2
+    log_ratio = (estimate / error) ** 2 / 2 * known / (1 + known) - math.log1p(known) / 2
+    return Interval(estimate, estimate - half, estimate + half), math.exp(min(0.0, -log_ratio))
+
+
+def always_valid_width(error: float, scale: float, *, level: float = 0.95) -> float:
+    """Return how many standard errors ``always_valid`` goes to either side."""
+    known = (scale / error) ** 2
+    return math.sqrt((1 + 1 / known) * (math.log1p(known) - 2 * math.log(1 - level)))
 
 
 def _by_group(values: Float64, group: Int64) -> Float64:
