@@ -28,7 +28,7 @@ QUICK = ("tune", "--over", "policy", "--questions", 60)
 @pytest.fixture(scope="module")
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     var = tmp_path_factory.mktemp("stocked")
-    generate(var / "net", SIZES["tiny"], 1, END)
+    generate(var / "net", SIZES["tiny"], 2, END)
     with Store.open(f"sqlite:///{var / 'recsys.db'}") as store:
         for name, bring in ("articles", import_articles), ("events", import_events):
             bring(store, read(str(var / "net" / f"{name}.parquet")), name, var, END)
@@ -78,7 +78,7 @@ def test_only_what_shows_on_days_the_search_never_saw_is_put_to_use(typed, var):
     related = found["changed"]["policy.weights.related"]
     assert tomllib.loads(text)["policy"]["weights"]["related"] == related
     # The same search proves nothing where less is asked: nothing is put to use by mistake.
-    done = typed(*words, "--days", 3, "--holdout", 0.5, "--name", "few")
+    done = typed(*words, "--days", 3, "--holdout", 3, "--name", "few")
     assert "No gain is shown" in done.out
     text = (var / "tuning" / "few.toml").read_text()
     assert tomllib.loads(text) == tomllib.loads(base)
