@@ -37,6 +37,10 @@ ENTRIES = {
     " They add up to 1.",
     "hits by source": "The share of hits that came from the source. One that fills many cards and"
     " brings few hits is worth a look.",
+    "calibration error": "How far predicted click rates are from what happened, averaged over"
+    " cards. 0 is perfect; lower is better.",
+    "skill": "How much better the predicted click rates are than always predicting their mean. 0"
+    " is no better, 1 is perfect.",
 }
 
 CURVES = {
@@ -44,6 +48,28 @@ CURVES = {
     " line, what was predicted is what happened; below it, too much was promised.",
     "position": "How often cards in each slot of the box were clicked. Readers click what stands"
     " on top more often whatever it is, so a click there proves less.",
+}
+
+
+SEGMENTS = {
+    "reader": ("By reader", "Readers whom the bundle had seen before the cut, and all others."),
+    "visit": ("By length of the visit", "How many articles were opened before in the visit."),
+    "age": ("By age of the article", "How old the article was that the reader opened."),
+    "site": ("By site", "Where the page was under which the box stood."),
+    "hour": ("By hour", "Hour of the day, UTC, at which was asked."),
+    "day": ("Day by day", "Date, UTC. Systems go on learning from what is opened."),
+}
+"""What questions are parted by: a title, and what the parts are."""
+
+TERMS = {
+    "95 % interval": "Had other visits of the same days been drawn, the figure would have landed in"
+    " it 95 times in 100. It is a bootstrap over visits, whose questions hang together.",
+    "adjusted p": "How probable a difference as large is where two systems are equally good,"
+    " corrected for how many were compared (Holm, 1979). Below 0.05 it is not taken for chance.",
+    "ahead, behind, cannot tell": "Ahead and behind are differences with an adjusted p below 0.05."
+    " Cannot tell means that these questions do not settle it, not that systems are equal.",
+    "cut": "The moment up to which everything was learned. What came after it was replayed as a"
+    " stream: asked about first, learned from afterwards.",
 }
 
 

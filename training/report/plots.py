@@ -4,6 +4,7 @@ import html
 import io
 import math
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,10 +19,10 @@ from matplotlib.ticker import MaxNLocator
 
 from recsys.arrays import Float64
 
-WIDTH = 360
+WIDTH = 320
 """Of every panel, in the page's pixels where it is shown at its own size: it fits a phone."""
-LETTERS = 22
-"""Longest name of a row."""
+LETTERS = 20
+"""Longest name of a row, in letters of which a Chinese or Japanese one counts two."""
 INK, QUIET, LINE = "#010101", "#020202", "#030303"
 SERIES = ("#040404", "#050505", "#060606")
 MARKS = ("o", "s", "^")
@@ -38,11 +39,11 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "recsys",
     "text.parse_math": False,
-    "font.size": 10.0,
+    "font.size": 11.0,
     "axes.edgecolor": LINE,
     "axes.facecolor": "none",
     "axes.labelcolor": QUIET,
-    "axes.labelsize": 10.0,
+    "axes.labelsize": 11.0,
     "axes.grid": True,
     "axes.grid.axis": "x",
     "axes.axisbelow": True,
@@ -74,22 +75,35 @@ class Series:
     x: Float64 = field(default_factory=lambda: _NOTHING)
 
 
-def dots(rows: Sequence[str], series: Sequence[Series], label: str, *, zero: bool = False) -> str:
+def dots(
+    rows: Sequence[str],
+    series: Sequence[Series],
+    label: str,
+    *,
+    zero: bool = False,
+    strong: int | None = None,
+) -> str:
     """Draw a row for each name of ``rows`` and in it a dot with whiskers for each of ``series``.
 
-    ``zero`` draws the line at which nothing differs. The first row is on top.
+    ``zero`` draws the line at which nothing differs. The first row is on top. Of a single series
+    the row ``strong`` stands out.
     """
-    step = 17 if len(series) == 1 else 8 + 8 * len(series)
-    with _panel(56 + step * len(rows)) as (figure, axes):
+    step = 18 if len(series) == 1 else 8 + 8 * len(series)
+    with _panel(60 + step * len(rows)) as (figure, axes):
         places = np.arange(len(rows), dtype=np.float64)
         for at, (one, colour, mark) in enumerate(zip(series, SERIES, MARKS, strict=False)):
             shift = (at - (len(series) - 1) / 2) * (8 / step)
+            apart = strong is not None and len(series) == 1
+            colours = [colour if not apart or row == strong else QUIET for row in range(len(rows))]
             if len(one.low):
-                axes.hlines(places + shift, one.low, one.high, color=colour, linewidth=1.6)
-            axes.plot(one.y, places + shift, mark, color=colour, markersize=4.6)
+                axes.hlines(places + shift, one.low, one.high, color=colours, linewidth=1.6)
+            for place, y, of_row in zip(places + shift, one.y, colours, strict=True):
+                axes.plot(y, place, mark, color=of_row, markersize=4.8)
         if zero:
             axes.axvline(0.0, color=QUIET, linewidth=1.0)
-        axes.set_yticks(places, [shortened(row) for row in rows])
+        axes.set_yticks(places, [_measured(shortened(row)) for row in rows])
+        if strong is not None:
+            axes.get_yticklabels()[strong].set_fontweight("bold")
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.margins(x=0.06)
         axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -117,7 +131,7 @@ def lines(
         for one, colour, mark in zip(series, SERIES, MARKS, strict=False):
             x = one.x if len(one.x) else np.arange(len(one.y), dtype=np.float64)
             if len(one.low):
-                axes.fill_between(x, one.low, one.high, color=colour, alpha=0.18, linewidth=0)
+                axes.fill_between(x, one.low, one.high, color=colour, alpha=0.14, linewidth=0)
             axes.plot(x, one.y, color=colour, linewidth=1.6, marker=mark, markersize=4)
         if parts:
             thin = math.ceil(len(parts) / 7)
@@ -166,7 +180,22 @@ def accessible(svg: str, id: str, title: str, description: str) -> str:
 def shortened(name: str, letters: int = LETTERS) -> str:
     """Return a name that fits beside a row, without what cannot be printed."""
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return name if len(name) <= letters else f"{name[: letters - 1].rstrip()}…"
+    if sum(map(_width, name)) <= letters:
+        return name
+    widths = np.cumsum([_width(letter) for letter in name])
+    return f"{name[: int(np.searchsorted(widths, letters - 1, side='right'))].rstrip()}…"
+
+
+def _width(letter: str) -> int:
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _measured(name: str) -> str:
+    """Return a name with spaces before it, which a page drops, to measure as wide as it will be.
+
+    Matplotlib's own font has no Chinese or Japanese letters, and takes them to be narrow.
+    """
+    return " " * (4 * sum(_width(letter) - 1 for letter in name) // 3) + name
 
 
 @contextmanager
@@ -188,7 +217,7 @@ def _name(axes: Axes, names: Sequence[str], x: Float64, y: Float64, strong: int)
     taken = [(px - 4, py - 4, px + 4, py + 4) for px, py in places]
     order = [strong, *(int(i) for i in np.argsort(-y, kind="stable") if i != strong)]
     for i in order:
-        wide, tall = 5.7 * len(names[i]), 11.0
+        wide, tall = 6.2 * sum(map(_width, names[i])), 12.0
         px, py = places[i]
         choices = {
             (7.0, -3.5, "left"): (px + 6, py - 5),
@@ -208,7 +237,7 @@ def _name(axes: Axes, names: Sequence[str], x: Float64, y: Float64, strong: int)
                     (dx, dy),
                     textcoords="offset points",
                     ha=align,
-                    fontsize=9.5,
+                    fontsize=10.5,
                     fontweight="bold" if i == strong else "normal",
                     annotation_clip=False,
                 )

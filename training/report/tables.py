@@ -1,7 +1,8 @@
 """Lays figures out in rows and columns, the same for the page, for LaTeX and for screen readers."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.evaluation import Contender, Difference, Evaluation, Measure
 from training.report.glossary import ENTRIES, family
@@ -14,6 +15,7 @@ from training.report.verdicts import (
     interval,
     judged_by,
     number,
+    tasks,
     verdict,
 )
 
@@ -23,8 +25,10 @@ KINDS = {
     "baseline": "simple",
     "peer": "of others",
 }
-MAIN = ("HR@10", "MRR@10", "nDCG@10", "AUC")
+MAIN = ("HR@10", "AUC", "MRR@10", "nDCG@10")
 SHARES = ("site", "section", "source", "hits by source")
+COLUMNS = 7
+"""Metrics that stand side by side on a sheet of paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,20 @@ def main(evaluation: Evaluation, task: str, systems: Sequence[Contender]) -> Tab
     values = {metric: _by_system(evaluation.select(task, metric)) for metric in metrics}
     found = differences(evaluation, task, judged) if judged else {}
     ranked = values.get(judged or "", {})
-    order = sorted(systems, key=lambda s: -ranked[s.name].mean if s.name in ranked else 1.0)
+    tested = any(system.name in found for system in systems)
     rows = tuple(
         (
             Cell(system.name, detail=KINDS[system.kind]),
             *(measured(values[metric].get(system.name)) for metric in metrics),
-            *beside(found.get(system.name)),
+            *(beside(found.get(system.name)) if tested else ()),
         )
-        for system in order
+        for system in best_first(systems, ranked.values())
     )
     asked = next((a for a in evaluation.asked if a.task == task), None)
     caption = f"{task}: {asked.questions:,} questions of {asked.of:,}" if asked else task
-    head = ("system", *metrics, f"{judged} beside {reference}", "adjusted p", "verdict")
+    head = ("system", *metrics)
+    if tested:
+        head = (*head, f"{judged} beside {reference}", "adjusted p", "verdict")
     return Table(caption, head, rows, reference)
 
 
@@ -93,22 +99,50 @@ def every_difference(evaluation: Evaluation, task: str) -> Table:
     return Table(f"{task}: differences to {reference}", ("system", *metrics), rows)
 
 
-def the_rest(evaluation: Evaluation, task: str) -> Table:
-    """Return what else was measured over all questions of ``task``, shares left out."""
+def the_rest(evaluation: Evaluation, task: str) -> list[Table]:
+    """Return what else was measured over all questions of ``task``, shares left out.
+
+    Metrics that the glossary does not know come last, in tables no wider than a sheet of paper.
+    """
     seen = {m.metric for m in evaluation.measures if m.task == task and not m.segment}
-    known = [*ACCURACY, *ENTRIES, *sorted(seen)]
-    metrics = [
-        metric
-        for metric in dict.fromkeys(known)
-        if metric in seen and metric not in MAIN and family(metric) not in SHARES
+    seen = {metric for metric in seen if metric not in MAIN and family(metric) not in SHARES}
+    accuracy = [metric for metric in ACCURACY if metric in seen]
+    beyond = [metric for metric in ENTRIES if metric in seen and metric not in accuracy]
+    beyond += sorted(seen - {*accuracy, *beyond})
+    found = [_by_metric(evaluation, task, f"{task}: more on what was opened", accuracy)]
+    for start in range(0, len(beyond), COLUMNS):
+        title = "further figures" if start else "beyond what was opened"
+        some = beyond[start : start + COLUMNS]
+        found.append(_by_metric(evaluation, task, f"{task}: {title}", some))
+    return [table for table in found if table.rows]
+
+
+def shares(evaluation: Evaluation, task: str) -> list[Table]:
+    """Return which sites, sections and sources were shown, and which sources were opened."""
+    found = [
+        _shares(evaluation, task, f"{task}: links to each {kind}", kind)
+        for kind in ("site", "section")
     ]
-    values = {metric: _by_system(evaluation.select(task, metric)) for metric in metrics}
+    reference = evaluation.systems[0].name
+    columns = {
+        head: {
+            m.metric.partition(": ")[2]: m
+            for m in evaluation.measures
+            if m.task == task
+            and not m.segment
+            and m.system == reference
+            and family(m.metric) == metric
+        }
+        for head, metric in (("of its links", "source"), ("of its hits", "hits by source"))
+    }
+    columns = {head: of_name for head, of_name in columns.items() if of_name}
+    names = dict.fromkeys(name for of_name in columns.values() for name in of_name)
     rows = tuple(
-        (Cell(s.name), *(measured(values[metric].get(s.name)) for metric in metrics))
-        for s in evaluation.systems
+        (Cell(name), *(measured(of_name.get(name)) for of_name in columns.values()))
+        for name in names
     )
-    strong = evaluation.systems[0].name
-    return Table(f"{task}: everything else", ("system", *metrics), rows, strong)
+    sources = Table(f"{task}: where {reference} has it from", ("source", *columns), rows)
+    return [table for table in (*found, sources) if table.rows]
 
 
 def costs(evaluation: Evaluation) -> Table:
@@ -128,6 +162,25 @@ def costs(evaluation: Evaluation) -> Table:
     return Table("What each system costs", head, rows, evaluation.systems[0].name)
 
 
+def every(evaluation: Evaluation) -> list[Table]:
+    """Return all tables that have rows, in the order of the page."""
+    found = []
+    for task in tasks(evaluation):
+        found += [main(evaluation, task, contenders(evaluation))]
+        if parts := ablations(evaluation):
+            found += [ablation(evaluation, task, parts)]
+        found += [every_difference(evaluation, task), *the_rest(evaluation, task)]
+        found += shares(evaluation, task)
+    return [table for table in (*found, costs(evaluation)) if table.rows and len(table.head) > 1]
+
+
+def ablation(evaluation: Evaluation, task: str, parts: Sequence[Contender]) -> Table:
+    """Return what the reference reaches with some of its parts only."""
+    whole = main(evaluation, task, [evaluation.systems[0], *parts])
+    rows = tuple((replace(head, detail=""), *cells) for head, *cells in whole.rows)
+    return replace(whole, caption=f"{task}: what each part is worth", rows=rows)
+
+
 def contenders(evaluation: Evaluation) -> list[Contender]:
     """Return the reference and what it must beat: all but its own parts."""
     first, *others = evaluation.systems
@@ -143,14 +196,21 @@ def leaders(evaluation: Evaluation, task: str, count: int = 3) -> list[str]:
     """Return the reference and its best rivals, at most ``count`` of them together."""
     metric = judged_by(evaluation, task)
     first, *others = evaluation.systems
-    ranked = _by_system(evaluation.select(task, metric)) if metric else {}
-    names = [s.name for s in others if s.kind in RIVALS and s.name in ranked]
-    return [first.name, *sorted(names, key=lambda name: -ranked[name].mean)][:count]
+    found = evaluation.select(task, metric) if metric else []
+    rivals = [s for s in others if s.kind in RIVALS and s.name in _by_system(found)]
+    return [first.name, *(s.name for s in best_first(rivals, found))][:count]
+
+
+def best_first(systems: Iterable[Contender], measures: Iterable[Measure]) -> list[Contender]:
+    """Return ``systems`` by what they reach, those of which nothing is known last."""
+    means = {measure.system: measure.mean for measure in measures}
+    means = {system: mean for system, mean in means.items() if math.isfinite(mean)}
+    return sorted(systems, key=lambda system: -means.get(system.name, -math.inf))
 
 
 def measured(measure: Measure | None) -> Cell:
     """Return the cell of a measure, a dash where there is none."""
-    if measure is None:
+    if measure is None or not math.isfinite(measure.mean):
         return NONE
     return Cell(number(measure.mean), measure.mean, interval(measure.low, measure.high))
 
@@ -180,3 +240,28 @@ def _difference(difference: Difference | None, *, alone: bool = True) -> Cell:
 
 def _by_system(measures: Iterable[Measure]) -> dict[str, Measure]:
     return {measure.system: measure for measure in measures}
+
+
+def _by_metric(evaluation: Evaluation, task: str, caption: str, metrics: Sequence[str]) -> Table:
+    values = {metric: _by_system(evaluation.select(task, metric)) for metric in metrics}
+    rows = tuple(
+        (Cell(s.name), *(measured(values[metric].get(s.name)) for metric in metrics))
+        for s in evaluation.systems
+        if any(s.name in of_metric for of_metric in values.values())
+    )
+    return Table(caption, ("system", *metrics), rows, evaluation.systems[0].name)
+
+
+def _shares(evaluation: Evaluation, task: str, caption: str, kind: str) -> Table:
+    systems = leaders(evaluation, task)
+    found: dict[str, dict[str, Measure]] = {}
+    for m in evaluation.measures:
+        if m.task == task and not m.segment and m.system in systems and family(m.metric) == kind:
+            found.setdefault(m.metric.partition(": ")[2], {})[m.system] = m
+    names = sorted(
+        found, key=lambda name: -max(m.mean for m in found[name].values() if m.mean == m.mean)
+    )
+    rows = tuple(
+        (Cell(name), *(measured(found[name].get(system)) for system in systems)) for name in names
+    )
+    return Table(caption, (kind, *systems), rows)
