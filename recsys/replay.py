@@ -64,8 +64,8 @@ class Listed:
     chance: Float32
     """f32[m]: how probably each card is the one opened, as the system thinks; empty where untold"""
 
-    def __getitem__(self, cards: Bool) -> "Listed":
-        """Return some of its cards, bool[m]."""
+    def __getitem__(self, cards: Int64) -> "Listed":
+        """Return some of its cards, int64[n]."""
         source = self.source[cards] if len(self.source) else self.source
         chance = self.chance[cards] if len(self.chance) else self.chance
         return Listed(self.rows[cards], source, chance)
@@ -129,27 +129,30 @@ def replay(
     who goes back to an article is asked about all the same, and every system misses it: one that
     repeats what was read must not gain by it. ``tick`` is called for every opening from ``cut`` on.
     """
+    asks_from = cut + warm_up
+    boxes = task == "click in an impression"
     walk = Walk(history)
-    slates = Slates(history.interactions)
+    slates = Slates(history.interactions, asks_from if boxes else end)
     press = Press(history.articles, system.joined)
     sheet = _Sheet(system, press, k, share, seed)
-    asks_from = cut + warm_up
+    saw = system.saw if isinstance(system, Watching) else None
 
     def show(place: int) -> None:
         for shown in slates.until(place, end):
-            if task == "click in an impression" and shown.at >= asks_from:
-                press.until(shown.at)
-                press.these(shown.cards.tolist())
+            press.until(shown.at)
+            press.these(shown.cards.tolist())
+            press.these(shown.seen.tolist())
+            if shown.slate >= 0:
                 sheet.ask_of(shown, walk)
-            if isinstance(system, Watching):
-                system.saw(shown.seen, shown.seen_at)
+            if saw is not None:
+                saw(shown.seen, shown.seen_at)
 
     for place, step in walk.steps():
         show(place)
         if step.at >= end:
             break
+        press.until(step.at)
         if step.at >= cut:
-            press.until(step.at)
             if step.at >= asks_from and _fits(task, step, walk):
                 sheet.ask(step, walk)
             tick()
@@ -186,7 +189,9 @@ class _Sheet:
     """Asks a system its questions and keeps the answers."""
 
     def __init__(self, system: System, press: Press, k: int, share: float, seed: int) -> None:
-        self._system, self._press, self._k, self._share = system, press, k, share
+        self._system, self._up, self._k, self._share = system, press.up, k, share
+        self._telling = isinstance(system, Telling)
+        self._scoring = isinstance(system, Scoring)
         self._draw = np.random.default_rng(seed)
         self._refreshed = 0
         self._of = 0

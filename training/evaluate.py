@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,8 @@ from recsys.leaks import Leak, find_leak
 from recsys.policy import Policy
 from recsys.replay import System, TaskName, replay
 from recsys.served import EngineSystem
-from training import measures
-from training.curves import curves
-from training.evaluation import Asked, Contender, Evaluation
+from training import curves, measures
+from training.evaluation import Asked, Contender, Evaluation, Point
 from training.examples import examples
 from training.measures import Facts, K
 from training.peers.cost import Measured, measured
@@ -67,12 +66,13 @@ def evaluate(
     *,
     data: str = "",
     recipe: Mapping[str, Any] | None = None,
+    points: Sequence[Point] = (),
     report: Progress = lambda label, done, of: None,
 ) -> Evaluation:
     """Replay each window of ``plan`` through each system, and measure the first ``K`` of its lists.
 
-    The questions are drawn by ``plan.seed`` and the same for every system. ``data`` and ``recipe``
-    are only kept.
+    The questions are drawn by ``plan.seed`` and the same for every system. ``data``, ``recipe`` and
+    ``points`` of curves drawn elsewhere are only kept.
     """
     share = plan.share(history)
     heard: dict[tuple[str, str], list[Answers]] = {}
@@ -136,13 +136,14 @@ def evaluate(
             measure
             for task, of in merged.items()
             for measure in measures.measured(task, of, facts, told[task], seed=plan.seed)
-        ),
+        )
+        + tuple(curves.errors(merged)),
         differences=tuple(
             difference
             for task, of in merged.items()
             for difference in measures.compared(task, of, seed=plan.seed)
         ),
-        points=tuple(curves(merged, seed=plan.seed)),
+        points=(*curves.reliability(merged), *points),
         examples=examples({task: of[best] for task, of in merged.items()}, history, seed=plan.seed),
     )
 

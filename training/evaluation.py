@@ -98,7 +98,7 @@ class Example:
     at: int
     site: str
     title: str
-    """Of the article on the page, its key where it has none; empty for the first page of a visit."""
+    """Of the page, its key where it has none; empty where the visit begins."""
     visit: tuple[str, ...]
     """Titles of what was opened before, oldest first."""
     opened: str

@@ -178,7 +178,7 @@ def _of_all(task: str, system: str, answers: Answers, facts: Facts) -> Iterator[
     lists, asked = answers.lists, len(answers.target)
 
     def measure(metric: str, value: float) -> Iterator[Measure]:
-        if np.isfinite(value):
+        if asked and np.isfinite(value):
             yield Measure(task, system, metric, asked, float(value))
 
     yield from measure("coverage", beyond.coverage(lists, facts.eligible))

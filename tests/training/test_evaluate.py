@@ -2,7 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,167 +10,305 @@ from data.importers.files import read
 from data.importers.run import import_articles, import_events
 from data.sample.generate import SIZES, generate
 from data.store import Store
+from recsys import metrics
+from recsys.bundle import Bundle
+from recsys.errors import DataError
 from recsys.history import History
-from recsys.metrics import Interval
 from recsys.policy import Policy
-from training.evaluate import ENGINE, SYSTEMS, Line, compare, evaluate
+from recsys.replay import replay
+from recsys.types import Kind
+from training.evaluate import Plan, evaluate, leaks
+from training.evaluation import Evaluation, Measure
 from training.fit import fit
+from training.measures import ACCURACY, IMPRESSION, K
 from training.recipe import Recipe
+from training.systems import ENGINE, SYSTEMS, USUAL, Given
 
 END = 1_795_392_000
-CUT = END - 7 * 86_400
-TASKS = "next click", "next article"
-NAN = float("nan")
+DAY = 86_400
+CUT = END - 7 * DAY
+TASKS = "next click", "next article", IMPRESSION
+RECIPE = Recipe(dims=16, factors=16, rank_questions=0)
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory) -> SimpleNamespace:
-    """A bundle of the sample network's past, and the history to replay."""
+def history(tmp_path_factory) -> History:
     folder: Path = tmp_path_factory.mktemp("network")
     generate(folder, SIZES["tiny"], 1, END)
     with Store.open(f"sqlite:///{folder / 'recsys.db'}") as store:
         for name, bring in ("articles", import_articles), ("events", import_events):
             bring(store, read(str(folder / f"{name}.parquet")), name, folder, END)
-        past, known = store.snapshot(CUT), store.snapshot(END)
-    recipe = Recipe(dims=16, factors=16)
-    return SimpleNamespace(
-        bundle=fit(past.articles, past.visitors, past.interactions, recipe, CUT),
-        history=History(known.articles, known.visitors, known.interactions),
-    )
+        known = store.snapshot(END)
+    return History(known.articles, known.visitors, known.interactions)
+
+
+def make(past: History, cut: int) -> Bundle:
+    return fit(past.articles, past.visitors, past.interactions, RECIPE, cut)
 
 
 @pytest.fixture(scope="module")
-def run(network):
-    def run_(**other: object) -> list[Line]:
-        asked = {"cut": CUT, "end": END, "tasks": TASKS, "questions": 300, **other}
-        return evaluate(network.bundle, Policy(), network.history, **asked)
+def run(history):
+    def run_(**other: object) -> Evaluation:
+        plan = Plan(**{"windows": ((CUT, END),), "tasks": TASKS, "questions": 300, **other})
+        return evaluate(history, make, Policy(), plan)
 
     return run_
 
 
 @pytest.fixture(scope="module")
-def lines(run) -> list[Line]:
+def found(run) -> Evaluation:
     return run()
 
 
-def timeless(lines: list[Line]) -> list[Line]:
-    return [dataclasses.replace(line, milliseconds=0.0) for line in lines]
+def timeless(evaluation: Evaluation) -> Evaluation:
+    systems = [
+        dataclasses.replace(s, milliseconds=0.0, fit_seconds=0.0, fit_peak_bytes=0)
+        for s in evaluation.systems
+    ]
+    return dataclasses.replace(evaluation, created=0, systems=tuple(systems))
 
 
-def test_there_is_a_line_for_each_task_and_system(lines):
-    assert [(line.task, line.system) for line in lines] == [(t, s) for t in TASKS for s in SYSTEMS]
+def value(found: Evaluation, task: str, metric: str, system: str = ENGINE) -> Measure:
+    (measure,) = found.select(task, metric, system=system)
+    return measure
 
 
-def test_all_systems_of_a_task_get_the_same_questions_about_as_many_as_wanted(lines):
+def test_every_system_is_measured_on_every_task(found):
+    assert [system.name for system in found.systems] == list(USUAL)
     for task in TASKS:
-        (questions,) = {line.questions for line in lines if line.task == task}
-        assert 0 < questions <= 400
+        for metric in ACCURACY[task]:
+            assert [m.system for m in found.select(task, metric)] == list(USUAL)
 
 
-def test_measures_lie_where_they_can(lines):
-    for line in lines:
-        assert 0 <= line.hit_rate.low <= line.hit_rate.mean <= line.hit_rate.high <= 1
-        # A hit counts at most 1, and less the lower it stands.
-        assert line.mrr.mean <= line.ndcg.mean <= line.hit_rate.mean
-        assert 0 < line.coverage <= 1
-        assert 0 <= line.elsewhere <= 1
-        assert 0 <= line.diversity <= 2
-        assert line.milliseconds > 0
+def test_all_systems_of_a_task_get_the_same_questions_about_as_many_as_wanted(found):
+    for asked in found.asked:
+        assert 0 < asked.questions <= asked.of
+        first = ACCURACY[asked.task][1]
+        sizes = {m.questions for m in found.select(asked.task, first)}
+        assert len(sizes) == 1
+    (clicks,) = (asked for asked in found.asked if asked.task == "next click")
+    assert clicks.questions <= 400
+    assert value(found, "next click", "HR@10").questions == clicks.questions
 
 
-def test_the_lead_is_the_difference_to_the_engine(lines):
+def test_measures_lie_where_they_can(found):
+    for m in found.measures:
+        if m.metric not in ("novelty", "diversity"):
+            assert 0 <= m.mean <= 1, m
+        if m.low is not None:
+            assert m.low <= m.mean <= m.high
+    for task in TASKS[:2]:
+        for system in USUAL:
+            hr, mrr, ndcg = (
+                value(found, task, f"{m}@10", system).mean for m in ("HR", "MRR", "nDCG")
+            )
+            assert mrr <= ndcg <= hr  # a hit counts at most 1, and less the lower it stands
+            # It cannot be a surprise and no hit of anything.
+            surprise = value(found, task, "serendipity", system).mean
+            assert surprise <= value(found, task, "Precision@10", system).mean + 1e-12
+
+
+def test_what_is_measured_is_what_was_replayed(found, history):
+    past = history.before(CUT)
+    given = Given(make(past, CUT), Policy(), history, CUT, 0)
+    share = Plan(((CUT, END),), TASKS, questions=300).share(history)
+    for task in TASKS[:2]:
+        answers = replay(
+            SYSTEMS[ENGINE].make(given), history, cut=CUT, end=END, task=task, share=share
+        )
+        hits = metrics.hits(metrics.ranks(answers.lists, answers.target), K)
+        assert value(found, task, "HR@10").mean == pytest.approx(hits.mean())
+
+
+def test_shares_of_sites_and_of_sources_add_up_to_one(found):
+    for task in TASKS[:2]:
+        for kind in ("site", "source"):
+            shares = [
+                m.mean
+                for m in found.measures
+                if m.task == task and m.system == ENGINE and m.metric.startswith(f"{kind}: ")
+            ]
+            assert sum(shares) == pytest.approx(1.0)
+
+
+def test_segments_part_the_questions(found):
+    whole = value(found, "next click", "HR@10")
+    for segment in ("reader", "visit", "site", "hour", "day"):
+        parts = found.select("next click", "HR@10", segment=segment, system=ENGINE)
+        assert sum(m.questions for m in parts) == whole.questions, segment
+        hits = sum(m.questions * m.mean for m in parts)
+        assert hits == pytest.approx(whole.questions * whole.mean)
+    ages = found.select("next click", "HR@10", segment="age", system=ENGINE)
+    # Of those who went back nothing could be shown, so there is no article to tell the age of.
+    assert sum(m.questions for m in ages) <= whole.questions
+
+
+def test_known_readers_are_those_whom_the_bundle_had_seen(found, history):
+    known = history.before(CUT).visitors
+    (part,) = (
+        m
+        for m in found.select("next article", "HR@10", segment="reader", system=ENGINE)
+        if m.part == "known"
+    )
+    assert 0 < part.questions < value(found, "next article", "HR@10").questions
+    assert len(known) < len(history.visitors)
+
+
+def test_others_are_compared_with_the_first_one_and_corrected_together(found):
     for task in TASKS:
-        engine, *others = (line for line in lines if line.task == task)
-        assert engine.system == ENGINE
-        assert engine.lead is None
-        for line in others:
-            assert line.lead.mean == pytest.approx(engine.hit_rate.mean - line.hit_rate.mean)
-            assert line.lead.low <= line.lead.mean <= line.lead.high
+        for metric in ACCURACY[task]:
+            mine = [d for d in found.differences if (d.task, d.metric) == (task, metric)]
+            assert [d.system for d in mine] == [name for name in USUAL if name != ENGINE]
+            best = value(found, task, metric).mean
+            for d in mine:
+                assert d.against == ENGINE
+                other = value(found, task, metric, d.system).mean
+                assert d.mean == pytest.approx(other - best, abs=1e-9)
+                assert d.low <= d.mean <= d.high
+                assert 0 < d.p <= d.adjusted <= 1
 
 
-def test_known_and_unknown_readers_are_told_apart(lines):
-    for line in lines:
-        known, unknown = line.readers
-        assert (known.kind, unknown.kind) == ("known", "unknown")
-        assert known.questions + unknown.questions == line.questions
-        hits = [g.questions * g.hit_rate.mean for g in line.readers if g.questions]
-        assert sum(hits) == pytest.approx(line.questions * line.hit_rate.mean)
+def test_an_impression_asks_for_the_order_of_its_own_cards(found, history):
+    events = history.interactions.between(CUT, END)
+    slates = np.unique(events.slate[(events.kind == Kind.IMPRESSION) & (events.slate >= 0)])
+    (asked,) = (a for a in found.asked if a.task == IMPRESSION)
+    assert asked.of == len(slates)
+    assert {m.metric for m in found.measures if m.task == IMPRESSION} == {
+        "AUC",
+        "MRR@10",
+        "nDCG@10",
+        "Precision@10",
+        "MAP@10",
+    }
+    # Chance would reach one half.
+    assert value(found, IMPRESSION, "AUC").mean > 0.5
 
 
-def test_pages_that_tell_less_are_answered_all_the_same(lines):
-    for task in TASKS:
-        found = {line.system: line for line in lines if line.task == task}
-        quiet = [found["engine, no reader id"], found["engine, page only"]]
-        assert all(line.hit_rate.mean > 0 for line in quiet)
+def test_pages_that_tell_less_are_answered_all_the_same(found):
+    for task in TASKS[:2]:
+        for system in ("engine, no reader id", "engine, page only"):
+            assert value(found, task, "HR@10", system).mean > 0
     # On the first page of a visit there is no visit to tell of.
-    first = {line.system: line for line in lines if line.task == "next article"}
-    assert first["engine, no reader id"].hit_rate == first["engine, page only"].hit_rate
+    first = (
+        value(found, "next article", "HR@10", s)
+        for s in ("engine, no reader id", "engine, page only")
+    )
+    assert len({m.mean for m in first}) == 1
 
 
-def test_one_seed_one_result(run, lines):
-    chosen = [ENGINE, "co-visitation", "content only"]
-    again = timeless(run(systems=chosen))
-    assert again == [line for line in timeless(lines) if line.system in chosen]
-    assert timeless(run(systems=chosen, seed=1)) != again
+def test_predicted_chances_are_held_against_what_happened(found):
+    points = [p for p in found.points if p.curve == "calibration" and p.system == ENGINE]
+    assert {p.task for p in points} == set(TASKS[:2])
+    for p in points:
+        assert 0 <= p.x <= 1
+        assert 0 <= p.low <= p.y <= p.high <= 1
+        assert p.count > 0
 
 
-def test_zero_questions_asks_all(run, network):
-    (line,) = run(systems=["latest"], tasks=TASKS[:1], questions=0)
-    (some,) = run(systems=["latest"], tasks=TASKS[:1], questions=50)
-    opens = network.history.interactions.reads().between(CUT, END)
-    assert some.questions < line.questions < len(opens)
+def test_one_seed_one_result(run, found):
+    chosen = (ENGINE, "co-visitation")
+    again = run(systems=chosen, tasks=TASKS[:1])
+    assert timeless(again) == timeless(run(systems=chosen, tasks=TASKS[:1]))
+    other = run(systems=chosen, tasks=TASKS[:1], seed=1)
+    assert other.measures != again.measures
+    for name in chosen:
+        assert value(again, "next click", "HR@10", name) == value(
+            found, "next click", "HR@10", name
+        )
 
 
-def test_without_the_engine_there_is_no_lead(run):
-    lines = run(systems=["latest", "most popular"], tasks=TASKS[:1])
-    assert [line.lead for line in lines] == [None, None]
-    assert compare(lines) == "There was nothing to compare."
+def test_rolling_windows_ask_what_one_cut_asks_of_systems_that_know_more(run):
+    days = tuple((CUT + n * DAY, CUT + (n + 1) * DAY) for n in range(7))
+    chosen = ("latest", ENGINE)
+    whole = run(systems=chosen, tasks=TASKS[:1], questions=0)
+    rolling = run(systems=chosen, tasks=TASKS[:1], questions=0, windows=days, split="rolling")
+    assert rolling.asked == whole.asked
+    # A baseline learns opening by opening, so it makes no difference to it when windows begin.
+    for metric in ACCURACY["next click"]:
+        assert value(rolling, "next click", metric, "latest").mean == pytest.approx(
+            value(whole, "next click", metric, "latest").mean
+        )
+
+
+def test_nothing_is_asked_while_systems_warm_up(run):
+    late = run(systems=("latest",), tasks=TASKS[:1], questions=0, warm_up=3 * DAY)
+    all_ = run(systems=("latest",), tasks=TASKS[:1], questions=0)
+    days = [m.part for m in late.select("next click", "HR@10", segment="day")]
+    assert min(days) >= str(np.datetime64(CUT + 3 * DAY, "s"))[:10]
+    assert late.asked[0].questions < all_.asked[0].questions
 
 
 def test_a_window_without_openings_has_no_questions(run):
-    for line in run(cut=END, end=END + 1):
-        assert line.questions == 0
-        assert np.isnan(line.hit_rate.mean)
-    assert compare(run(cut=END, end=END + 1, tasks=TASKS[:1])) == "There was nothing to compare."
+    empty = run(windows=((END, END + 1),))
+    assert [asked.questions for asked in empty.asked] == [0, 0, 0]
+    assert not empty.measures
+    assert not empty.differences
 
 
-def test_progress_is_told(run):
+def test_an_unknown_system_is_refused_with_the_known_ones():
+    with pytest.raises(DataError, match="system 'magic' is unknown; known: engine, "):
+        Plan(((CUT, END),), TASKS, systems=("magic",))
+
+
+def test_progress_is_told(history):
     told = []
-    run(systems=["latest"], questions=1, report=lambda *step: told.append(step))
-    assert {label for label, _, _ in told} <= {f"{task}: latest" for task in TASKS}
+    plan = Plan(((END - 60 * DAY, END),), TASKS[:2], ("latest",), questions=1)
+    evaluate(history, make, Policy(), plan, report=lambda *step: told.append(step))
+    assert {label for label, _, _ in told} == {f"{task}: latest" for task in TASKS[:2]}
     assert all(done <= of for _, done, of in told)
 
 
-def line(system: str, rate: float, lead: Interval | None = None) -> Line:
-    point = Interval(rate, rate, rate)
-    return Line("next click", system, 9, point, point, point, 0.5, 0.5, NAN, lead, (), 1.0)
+def test_examples_show_what_the_engine_answered(found, history):
+    titles = {article.title for article in history.articles}
+    assert {example.task for example in found.examples} == set(TASKS)
+    for example in found.examples:
+        assert example.opened in titles
+        assert set(example.visit) <= titles
+        assert all(
+            card.title in titles and card.reason
+            for card in example.cards
+            if example.task != IMPRESSION
+        )
+        assert sum(card.opened for card in example.cards) <= (
+            1 if example.task != IMPRESSION else 9
+        )
+        assert any(card.opened for card in example.cards) == (
+            example.opened in [card.title for card in example.cards if card.opened]
+        )
 
 
-@pytest.mark.parametrize(
-    ("lead", "said"),
-    [
-        (
-            Interval(0.10, 0.05, 0.15),
-            "The engine is ahead of latest by 0.100 HR@10"
-            " (+0.050 to +0.150 in 95 of 100 resamples of visits).",
-        ),
-        (
-            Interval(-0.10, -0.15, -0.05),
-            "The engine is BEHIND latest by 0.100 HR@10"
-            " (-0.150 to -0.050 in 95 of 100 resamples of visits).",
-        ),
-        (
-            Interval(0.01, -0.02, 0.04),
-            "The engine and latest cannot be told apart: +0.010 HR@10"
-            " (-0.020 to +0.040 in 95 of 100 resamples of visits).",
-        ),
-    ],
-)
-def test_the_sentence_says_what_the_interval_allows(lead, said):
-    weaker = line("most popular", 0.1, Interval(0.4, 0.3, 0.5))
-    assert compare([line(ENGINE, 0.5), weaker, line("latest", 0.4, lead)]) == said
+def test_what_was_found_is_read_back_as_it_was(found, tmp_path):
+    (tmp_path / "found.json").write_bytes(found.dump())
+    assert Evaluation.load(tmp_path / "found.json").dump() == found.dump()
 
 
-def test_an_interval_that_touches_zero_tells_nothing():
-    lead = Interval(0.1, 0.0, 0.2)
-    assert "cannot be told apart" in compare([line(ENGINE, 0.5), line("latest", 0.4, lead)])
+def test_no_system_knows_the_future(history):
+    plan = Plan(((CUT, END),), TASKS[:1], (ENGINE, "co-visitation"), questions=150)
+    assert set(leaks(history, make, Policy(), plan).values()) == {None}
+
+
+def test_a_bundle_that_has_seen_the_future_is_caught(history):
+    plan = Plan(((CUT, END),), TASKS[:1], (ENGINE, "co-visitation"), questions=150)
+    stash: list[History] = []
+
+    def cheating(past: History, cut: int) -> Bundle:
+        """Learn from all of a history, its future too."""
+        del past
+        whole = stash[-1]
+        at = np.minimum(whole.interactions.at, cut - 1)
+        events = dataclasses.replace(whole.interactions, at=at)
+        return fit(whole.articles, whole.visitors, events, RECIPE, cut)
+
+    class Stashing(History):
+        """Remembers which history is being cut."""
+
+        __slots__ = ()
+
+        def before(self, t: int) -> History:
+            stash.append(self)
+            return super().before(t)
+
+    facts = Stashing(history.articles, history.visitors, history.interactions)
+    found = leaks(facts, cheating, Policy(), plan)
+    assert found["next click", ENGINE] is not None
+    assert found["next click", "co-visitation"] is None
