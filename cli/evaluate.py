@@ -295,7 +295,8 @@ def _print(found: "Evaluation") -> None:
             out.print(f"\n{asked.task}: there was no question to ask.")
             continue
         out.print(_drawn(tables.main(found, asked.task, found.systems)))
-        out.print(_drawn(tables.the_rest(found, asked.task), details=False))
+        for table in tables.the_rest(found, asked.task):
+            out.print(_drawn(table, details=False))
         out.print(_by_reader(found, asked.task))
         told = headline(found, asked.task)
         out.print(f"[bold]{told.title}.[/] {' '.join(told.sentences)}", soft_wrap=True)
