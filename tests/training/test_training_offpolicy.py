@@ -15,7 +15,16 @@ from recsys.errors import DataError
 from recsys.offpolicy import Cards, doubly_robust, ips, logged, self_normalised
 from recsys.tables import Interactions
 from recsys.types import ArticleId, Kind
-from training.offpolicy import LoggedSlate, click_rates, judge, logged_slates, reranked
+from training.offpolicy import (
+    LoggedSlate,
+    Placed,
+    click_rates,
+    filled,
+    judge,
+    logged_slates,
+    reranked,
+    shuffled,
+)
 
 END = 1_795_392_000
 TARGETS = ("taste, dimly", "taste, reversed", "click rate")
@@ -27,7 +36,6 @@ class Network:
 
     truth: Truth
     events: Interactions
-    position: np.ndarray
     held: np.ndarray
     """int[S, 6]: rows of articles, -1 beyond the slate's end"""
     attraction: np.ndarray
@@ -85,15 +93,15 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
         at=table["at"].to_numpy(),
         value=table["dwell"].to_numpy(),
         slate=np.array([numbers.get(name, -1) for name in table["slate"].to_pylist()], np.int32),
+        position=table["position"].to_numpy().astype(np.int16),
+        propensity=table["propensity"].to_numpy(),
     )
-    position = table["position"].to_numpy()
     held = np.full((len(numbers), 6), -1)
     seen = events.kind == Kind.IMPRESSION
-    held[events.slate[seen], position[seen]] = events.article[seen]
+    held[events.slate[seen], events.position[seen]] = events.article[seen]
     return Network(
         truth=known,
         events=events,
-        position=position,
         held=held,
         attraction=known.attraction(np.arange(len(held)), held),
     )
@@ -140,17 +148,9 @@ def test_intervals_hold_the_true_value_at_their_rate(network: Network, target: s
         assert 0.90 <= count / logs <= 0.99, name
 
 
-def chances(slates: tuple[LoggedSlate, ...]) -> tuple[LoggedSlate, ...]:
-    """The sample network shows orders by chance, and does not say so."""
-    return tuple(
-        dataclasses.replace(s, propensity=np.full(len(s.rows), 1 / len(s.rows))) for s in slates
-    )
-
-
 @pytest.fixture(scope="module")
 def slates(network: Network) -> tuple[LoggedSlate, ...]:
-    certain = np.ones(len(network.events), np.float32)
-    return chances(logged_slates(network.events, network.position, certain))
+    return logged_slates(network.events)
 
 
 def scorer(network: Network, target: str) -> Callable[[LoggedSlate], np.ndarray]:
@@ -214,8 +214,8 @@ def test_a_log_that_left_nothing_to_chance_says_that_it_cannot_tell(
 
 
 def test_showing_what_was_shown_earns_what_was_earned(slates: tuple[LoggedSlate, ...]) -> None:
-    def same(slate: LoggedSlate) -> np.ndarray:
-        return np.eye(len(slate.rows))
+    def same(slate: LoggedSlate) -> Placed:
+        return Placed(slate.rows, np.eye(len(slate.rows)))
 
     certain = [dataclasses.replace(s, propensity=np.ones(len(s.rows))) for s in slates]
     was, *found = judge(certain, same, fit=click_rates)
@@ -234,7 +234,7 @@ def slate(**columns: object) -> LoggedSlate:
             "session": 0,
             "at": 0,
             "rows": np.array([7, 3, 5], np.int32),
-            "slots": np.array([2, 0, 1], np.int8),
+            "slots": np.array([2, 0, 1], np.int16),
             "propensity": np.full(3, 0.5),
             "clicked": np.array([True, False, False]),
         }
@@ -245,7 +245,39 @@ def slate(**columns: object) -> LoggedSlate:
 def test_the_best_goes_to_the_first_slot_and_the_lower_row_before_its_equal() -> None:
     target = reranked(lambda slate: np.array([1.0, 0.0, 1.0]))
     # Rows 5, 7, 3 go to slots 0, 1, 2, which are the columns 1, 2, 0.
-    assert target(slate()).tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+    assert target(slate()).rows.tolist() == [7, 3, 5]
+    assert target(slate()).chance.tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+
+
+def test_what_the_target_would_show_instead_is_left_to_the_model() -> None:
+    # Slots 2, 0, 1 hold articles 7, 3, 5; the target has 7 there, 9 in place of 3, and nothing.
+    log = [slate(slate=n, reader=n) for n in range(4)]
+    target = filled(lambda slate: np.array([7, 9, -1], np.int32))
+
+    def fit(seen: list[LoggedSlate]) -> Callable[[LoggedSlate, np.ndarray], np.ndarray]:
+        return lambda slate, rows: np.repeat(np.where(rows == 9, 0.3, 0.2)[:, None], 3, axis=1)
+
+    was, plain, _, robust = judge(log, target, fit=fit)
+    assert was.clicks.mean == 1.0
+    assert plain.clicks.mean == pytest.approx(1 / 0.5)  # 7 was clicked at a chance of a half
+    assert robust.clicks.mean == pytest.approx(0.2 + 0.3 + (1 - 0.2) / 0.5)
+    assert "gave no chance" in plain.warning
+
+
+def test_any_order_earns_what_any_order_earned(slates: tuple[LoggedSlate, ...]) -> None:
+    was, *found = judge(slates, shuffled, fit=click_rates)
+    for estimate in found:
+        assert estimate.clicks.mean == pytest.approx(was.clicks.mean, rel=1e-3)
+        assert estimate.warning == ""
+
+
+def test_slates_of_an_unknown_reader_in_one_visit_depend_on_each_other() -> None:
+    log = [slate(slate=n, reader=-1, session=n, clicked=np.array([n < 3] * 3)) for n in range(20)]
+    again = [dataclasses.replace(s, slate=20 * k + s.slate) for k in range(5) for s in log]
+    apart = [dataclasses.replace(s, session=-1) for s in again]
+    once, visits, alone = (judge(log, shuffled)[1].clicks for log in (log, again, apart))
+    assert (visits.low, visits.high) == pytest.approx((once.low, once.high))
+    assert alone.high < visits.high
 
 
 def test_no_model_sees_the_reader_of_whom_it_speaks() -> None:
@@ -255,7 +287,7 @@ def test_no_model_sees_the_reader_of_whom_it_speaks() -> None:
     def fit(seen: list[LoggedSlate]) -> Callable[[LoggedSlate], np.ndarray]:
         fitted.append(sorted(s.slate for s in seen))
 
-        def model(slate: LoggedSlate) -> np.ndarray:
+        def model(slate: LoggedSlate, rows: np.ndarray) -> np.ndarray:
             assert slate.slate not in {s.slate for s in seen}
             assert slate.reader < 0 or slate.reader not in {s.reader for s in seen}
             return np.full((3, 3), 0.1)
@@ -272,54 +304,55 @@ def test_click_rates_are_learned_by_slot_and_article() -> None:
     rows = np.arange(3, dtype=np.int32)
     log = []
     for n in range(6_000):
-        slots = rng.permutation(3).astype(np.int8)
+        slots = rng.permutation(3).astype(np.int16)
         clicked = rng.random(3) < bias[slots] * lift
         log.append(slate(slate=n, rows=rows, slots=slots, clicked=clicked))
-    found = click_rates(log)(slate(rows=rows, slots=np.arange(3, dtype=np.int8)))
+    ordered = slate(rows=rows, slots=np.arange(3, dtype=np.int16))
+    found = click_rates(log)(ordered, rows)
     assert found == pytest.approx(lift[:, None] * bias, abs=0.03)
-    unknown = click_rates(log)(slate(rows=np.array([0, 1, 99]), slots=np.arange(3)))
-    assert unknown[2] == pytest.approx(bias, abs=0.02)
+    unknown = click_rates(log)(ordered, np.array([0, 99]))
+    assert unknown[1] == pytest.approx(bias, abs=0.02)
 
 
 def test_a_model_of_nothing_expects_next_to_nothing() -> None:
-    assert click_rates([])(slate()) == pytest.approx(0.0, abs=1e-6)
+    assert click_rates([])(slate(), slate().rows) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_an_empty_log_has_no_slates() -> None:
     nothing = Interactions.merged([])
-    assert logged_slates(nothing, np.empty(0, np.int8), np.empty(0, np.float32)) == ()
+    assert logged_slates(nothing) == ()
     for estimate in judge([], reranked(lambda slate: slate.rows), fit=click_rates):
         assert estimate.warning == "Nothing was logged."
 
 
-def logged_events(*rows: tuple[int, int, Kind, int]) -> Interactions:
-    """Interactions of (slate, article, kind, at)."""
-    table = np.array(rows, np.int64).reshape(-1, 4)
+def logged_events(*rows: tuple[int, int, Kind, int, int, float]) -> Interactions:
+    """Interactions of (slate, article, kind, at, position, propensity)."""
+    slates, articles, kinds, times, positions, chances = zip(*rows, strict=True)
     return Interactions(
-        visitor=np.zeros(len(table), np.int32),
-        session=np.zeros(len(table), np.int32),
-        article=table[:, 1].astype(np.int32),
-        kind=table[:, 2].astype(np.int8),
-        at=table[:, 3],
-        value=np.zeros(len(table), np.float32),
-        slate=table[:, 0].astype(np.int32),
+        visitor=np.zeros(len(rows), np.int32),
+        session=np.zeros(len(rows), np.int32),
+        article=np.array(articles, np.int32),
+        kind=np.array(kinds, np.int8),
+        at=np.array(times, np.int64),
+        value=np.zeros(len(rows), np.float32),
+        slate=np.array(slates, np.int32),
+        position=np.array(positions, np.int16),
+        propensity=np.array(chances, np.float32),
     )
 
 
 def test_a_card_counts_once_whatever_was_reported_of_it() -> None:
     events = logged_events(
-        (4, 9, Kind.IMPRESSION, 10),
-        (4, 9, Kind.IMPRESSION, 11),
-        (4, 2, Kind.CLICK, 12),
-        (4, 9, Kind.CLICK, 13),
-        (4, 9, Kind.CLICK, 14),
-        (4, 2, Kind.READ, 15),
-        (-1, 2, Kind.CLICK, 16),
-        (1, 2, Kind.IMPRESSION, 17),
+        (4, 9, Kind.IMPRESSION, 10, 0, 0.5),
+        (4, 9, Kind.IMPRESSION, 11, 0, 0.5),
+        (4, 2, Kind.CLICK, 12, 3, 0.25),
+        (4, 9, Kind.CLICK, 13, 0, 0.5),
+        (4, 9, Kind.CLICK, 14, 0, 0.5),
+        (4, 2, Kind.READ, 15, -1, 1.0),
+        (-1, 2, Kind.CLICK, 16, -1, 1.0),
+        (1, 2, Kind.IMPRESSION, 17, 2, 0.125),
     )
-    position = np.array([0, 0, 3, 0, 0, -1, -1, 2], np.int8)
-    chance = np.array([0.5, 0.5, 0.25, 0.5, 0.5, 1, 1, 0.125], np.float32)
-    first, second = logged_slates(events, position, chance)
+    first, second = logged_slates(events)
     assert (first.slate, first.at, second.slate, second.at) == (4, 10, 1, 17)
     assert first.rows.tolist() == [2, 9]
     assert first.slots.tolist() == [3, 0]
@@ -329,11 +362,11 @@ def test_a_card_counts_once_whatever_was_reported_of_it() -> None:
 
 
 def test_a_card_without_a_slot_is_refused_by_row() -> None:
-    events = logged_events((0, 1, Kind.IMPRESSION, 1), (0, 2, Kind.IMPRESSION, 1))
-    with pytest.raises(DataError, match="position of event 1 is -1"):
-        logged_slates(events, np.array([0, -1], np.int8), np.ones(2, np.float32))
+    shown = ((0, n, Kind.IMPRESSION, 1, -n, 1.0) for n in range(3))
+    with pytest.raises(DataError, match=r"position of event 1 is -1, as of 2 in all"):
+        logged_slates(logged_events(*shown))
 
 
 def test_a_target_of_another_shape_is_refused() -> None:
     with pytest.raises(DataError, match=r"shape \(3,\); expected \(3, 3\)"):
-        judge([slate()], lambda slate: np.ones(3))
+        judge([slate()], lambda slate: Placed(slate.rows, np.ones(3)))
