@@ -171,16 +171,17 @@ def _print(made: Report) -> None:
     out = Console(highlight=False)
     if not out.is_terminal:
         out.width = max(out.width, 120)  # a file has room for whole intervals
+    units = ("card", "slate") if made.per != "reader" else ("slate", "reader")
     table = Table(
         *("arm", "readers", "slates", "cards seen", "clicks"),
-        *(f"clicks per {per}" for per in ("card", "slate", "reader")),
-        title=f"{made.asked.id}, {made.days:.1f} days",
+        *(f"clicks per {unit}" for unit in units),
+        title=f"{made.asked.id}, {verdicts.length(made.days)}",
     )
     for column in table.columns[1:]:
         column.justify = "right"
     for name, o in zip(made.asked.arms, made.outcomes, strict=True):
         counts = (f"{n:,}" for n in (o.readers, o.slates, o.cards, o.clicks))
-        table.add_row(name, *counts, *map(_rate, (o.per_card, o.per_slate, o.per_reader)))
+        table.add_row(name, *counts, *(_rate(getattr(o, f"per_{unit}")) for unit in units))
     out.print(table)
     base, *others = made.asked.arms
     table = Table(
@@ -191,6 +192,9 @@ def _print(made: Report) -> None:
         column.justify = "right"
     for name, compared in zip(others, made.comparisons, strict=True):
         d = compared.difference
+        if d.once.low != d.once.low:
+            table.add_row(name, *"-----")
+            continue
         bounds = (verdicts.interval(d.once), _p(d.p_once), verdicts.interval(d.always))
         table.add_row(name, f"{d.once.mean:+.4f}", *bounds, _p(d.p_always))
     if made.readers:
@@ -202,8 +206,12 @@ def _print(made: Report) -> None:
 
 
 def _rate(found: "Interval") -> str:
+    if found.low != found.low:
+        return "-" if found.mean != found.mean else f"{found.mean:.4f}"
     return f"{found.mean:.4f} [dim]{found.low:.4f}-{found.high:.4f}[/]"
 
 
 def _p(value: float) -> str:
+    if value != value:
+        return "-"
     return "<0.0001" if value < 0.0001 else f"{value:.4f}"

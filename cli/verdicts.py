@@ -114,7 +114,7 @@ def on_time(days: float, end: int, until: int) -> str:
         said.append(f"It is to run until {day(end)}, {left:.1f} days more.")
     if days < WEEK:
         said.append(
-            f"It has run for {days:.1f} days. Weekdays and weekends have other readers: let it run"
+            f"It has run for {length(days)}. Weekdays and weekends have other readers: let it run"
             " for whole weeks, whatever it shows by now."
         )
     return " ".join(said)
@@ -170,6 +170,11 @@ def on_strays(arms: Sequence[str]) -> str:
         f"The store also knows of {', '.join(arms)}, which the configuration does not name: not"
         " counted here. Arms that change while an experiment runs make it another one."
     )
+
+
+def length(days: float) -> str:
+    """Return for how long it ran."""
+    return f"{days:.1f} days" if days >= 1 else "less than a day"
 
 
 def date(at: int) -> str:
