@@ -17,6 +17,7 @@ from cli import (
     jobs,
     keys,
     recommend,
+    report,
     sample,
     serve,
     setup,
@@ -37,6 +38,7 @@ app.command()(serve.serve)
 app.command()(train.train)
 app.command()(recommend.recommend)
 app.command()(evaluate.evaluate)
+app.command()(report.report)
 app.command()(tune.tune)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(bundles.app, name="bundles")

@@ -1,16 +1,19 @@
 """What an evaluation found, as values that a report shows and a file keeps."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from recsys.errors import DataError
 
 SystemKind = Literal["engine", "ablation", "baseline", "peer"]
+Real = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""NaN where there was nothing to measure, which JSON writes as null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Measure:
     metric: str
     """Such as ``HR@10``."""
     questions: int
-    mean: float
+    mean: Real
     low: float | None = None
     """Bounds of the 95 % bootstrap interval over visits, None where a metric has none."""
     high: float | None = None
@@ -54,12 +57,12 @@ class Difference:
     system: str
     against: str
     metric: str
-    mean: float
-    low: float
-    high: float
-    p: float
+    mean: Real
+    low: Real
+    high: Real
+    p: Real
     """Probability of a difference as large where the two are equally good."""
-    adjusted: float
+    adjusted: Real
     """The same, corrected for all systems that are compared (Holm, 1979)."""
 
 
@@ -71,10 +74,10 @@ class Point:
     system: str
     curve: str
     """``calibration`` (x predicted, y observed) or ``position`` (x slot from 1, y click rate)."""
-    x: float
-    y: float
-    low: float
-    high: float
+    x: Real
+    y: Real
+    low: Real
+    high: Real
     count: int
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("demo", "serve", "train", "recommend", "evaluate", "bundles", "import", "sample")
+COMMANDS = (
+    "demo",
+    "serve",
+    "train",
+    "recommend",
+    "evaluate",
+    "report",
+    "bundles",
+    "import",
+    "sample",
+)
 
 
 def test_it_offers_its_commands(typed):

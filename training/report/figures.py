@@ -112,7 +112,10 @@ def trade_offs(evaluation: Evaluation, task: str) -> list[Figure]:
             _array(accuracy[name].mean for name in names),
             (other, metric),
         )
-        text = "Up is more accurate, right is more of the other: what is above and right of a system beats it in both."
+        text = (
+            "Up is more accurate, right is more of the other: what is above and right of a system"
+            " beats it in both."
+        )
         figures.append(Figure(title, svg, Table(title, ("system", metric, other), rows), text))
     return figures
 

@@ -56,8 +56,8 @@ SEGMENTS = {
     "visit": ("By length of the visit", "How many articles were opened before in the visit."),
     "age": ("By age of the article", "How old the article was that the reader opened."),
     "site": ("By site", "Where the page was under which the box stood."),
-    "hour": ("By hour", "Hour of the day, UTC, at which was asked."),
     "day": ("Day by day", "Date, UTC. Systems go on learning from what is opened."),
+    "hour": ("By hour", "Hour of the day, UTC, at which was asked."),
 }
 """What questions are parted by: a title, and what the parts are."""
 

@@ -258,10 +258,12 @@ def _shares(evaluation: Evaluation, task: str, caption: str, kind: str) -> Table
     for m in evaluation.measures:
         if m.task == task and not m.segment and m.system in systems and family(m.metric) == kind:
             found.setdefault(m.metric.partition(": ")[2], {})[m.system] = m
-    names = sorted(
-        found, key=lambda name: -max(m.mean for m in found[name].values() if m.mean == m.mean)
-    )
+    names = sorted(found, key=lambda name: -_largest(found[name].values()))
     rows = tuple(
         (Cell(name), *(measured(found[name].get(system)) for system in systems)) for name in names
     )
     return Table(caption, (kind, *systems), rows)
+
+
+def _largest(measures: Iterable[Measure]) -> float:
+    return max((m.mean for m in measures if math.isfinite(m.mean)), default=0.0)

@@ -121,6 +121,7 @@ def headline(evaluation: Evaluation, task: str) -> Headline:
             "cannot tell": "Chance may well have brought that about: neither is shown to be"
             " better.",
         }[stands],
+        *_alone(difference, stands),
         *_losses(evaluation, task, metric, name),
     )
     titles = {
@@ -166,6 +167,16 @@ def _losses(evaluation: Evaluation, task: str, judged: str, reference: str) -> t
                 f" ({interval(best.low, best.high)})."
             )
     return tuple(said)
+
+
+def _alone(difference: Difference, stands: Verdict) -> tuple[str, ...]:
+    """Say why an interval that leaves out 0 proves nothing among many."""
+    if stands != "cannot tell" or difference.low * difference.high <= 0:
+        return ()
+    return (
+        "Its interval by itself leaves out 0, but among as many comparisons as were made that"
+        " happens by chance.",
+    )
 
 
 def _in_a_hundred(metric: str, own: Measure, best: Measure) -> tuple[str, ...]:
