@@ -26,8 +26,8 @@ class Answers:
     """int32[q]: what was opened in truth, or ``GONE_BACK``; of an impression the first of the cards
     that were clicked, or ``NOT_CLICKED``"""
     visit: Int64
-    """int64[q]: the visit that each question belongs to; below 0 a number that no other has, for
-    an impression of which nobody knows the visit"""
+    """int64[q]: the visit that each question belongs to; -1 for an impression of which nobody knows
+    it, which belongs with no other"""
     home: Int32
     """int32[q]: row of the page's article, or of the target where there is no page"""
     visitor: Int32

@@ -11,7 +11,7 @@ from recsys.arrays import Int32
 from recsys.ids import Vocabulary
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
-from recsys.visits import visits
+from recsys.visits import GAP, visits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +31,8 @@ class History:
     def before(self, t: int) -> "History":
         """Return what was known at ``t`` (UTC seconds): nothing later has left a trace in it.
 
-        Articles published since are missing with their events, and so are readers who came since.
+        Articles published since are missing with their events, and so are readers who came since
+        and circumstances that nobody had been in.
         """
         events = self.interactions.before(t)
         articles = [article for article in self.articles if article.published < t]
@@ -39,12 +40,17 @@ class History:
         events = events[kept]
         there = np.unique(events.visitor[events.visitor >= 0])
         visitor = np.where(events.visitor >= 0, np.searchsorted(there, events.visitor), -1)
+        contexts, context = self.contexts[:1], self.context
+        if context is not None:
+            codes, places = np.unique(context[kept], return_inverse=True)
+            contexts = [self.contexts[code] for code in codes.tolist()]
+            context = places.astype(np.int32)
         return History(
             articles,
             Vocabulary(self.visitors[row] for row in there.tolist()),
             dataclasses.replace(events, visitor=visitor.astype(np.int32)),
-            self.contexts,
-            None if self.context is None else self.context[kept],
+            contexts,
+            context,
         )
 
 
@@ -73,6 +79,12 @@ class Walk:
         self._news: dict[int, list[int]] = defaultdict(list)
         self._opened: dict[int, set[int]] = defaultdict(set)
         self._last: dict[int, int] = {}
+        events = history.interactions
+        self._places = np.flatnonzero(events.kind != Kind.IMPRESSION)
+        self._opens = events[self._places]
+        self._visit = visits(self._opens)
+        self._latest: dict[int, tuple[int, int]] = {}
+        self._loose = 1 + max(self._visit.max(initial=-1), events.session.max(initial=-1))
 
     def steps(self) -> Iterator[tuple[int, Step]]:
         """Yield each opening with the place of its event.
@@ -80,13 +92,11 @@ class Walk:
         Reading an article right after clicking it is one opening. What is known of a reader or a
         visit is that of the moment: it changes when the next step is taken.
         """
-        history, events = self._history, self._history.interactions
-        places = np.flatnonzero(events.kind != Kind.IMPRESSION)
-        opens = events[places]
+        history, places, opens = self._history, self._places, self._opens
         code = (
             np.zeros(len(opens), np.int32) if history.context is None else history.context[places]
         )
-        columns = places, opens.article, opens.visitor, visits(opens), opens.at, code, opens.slate
+        columns = places, opens.article, opens.visitor, self._visit, opens.at, code, opens.slate
         for place, article, visitor, visit, at, now, slate in zip(
             *(column.tolist() for column in columns), strict=True
         ):
@@ -102,10 +112,22 @@ class Walk:
             trail.append(article)
             if visitor >= 0:
                 self._opened[visitor].add(article)
+                self._latest[visitor] = visit, at
 
     def opened(self, visitor: int, trail: Sequence[int]) -> Collection[int]:
         """Return all that a reader has opened; of an unknown one, what the visit tells."""
         return self._opened[visitor] if visitor >= 0 else set(trail)
+
+    def visit(self, session: int, visitor: int, at: int) -> int:
+        """Return the visit in which a box is seen at ``at`` (UTC seconds), -1 where nobody knows.
+
+        Without a session it is the one in which the reader is; all that a reader sees outside of
+        one counts as one visit.
+        """
+        if session >= 0 or visitor < 0:
+            return session
+        visit, since = self._latest.get(visitor, (-1, 0))
+        return visit if visit >= 0 and at - since <= GAP else int(self._loose) + visitor
 
     def trail(self, visit: int) -> Sequence[int]:
         """Return what was opened in a visit so far, oldest first."""

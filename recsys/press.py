@@ -19,27 +19,30 @@ class Press:
         self._joined = joined
         self._published = [article.published for article in articles]
         self._next = 0
-        self._out: set[int] = set()
+        self._out = np.zeros(len(articles), np.bool_)
         ends = np.array([article.expires for article in articles], np.int64)
         order = np.argsort(ends, kind="stable")
         self._leaving, self._ends = order.tolist(), ends[order].tolist()
-        self._left: set[int] = set()
+        self._left = 0
+        self._expired = np.zeros(len(articles), np.bool_)
 
     def until(self, now: int) -> None:
         """Publish what is due at ``now`` (UTC seconds), and take down what has expired."""
         while self._next < len(self._published) and self._published[self._next] <= now:
             self.these((self._next,))
             self._next += 1
-        while len(self._left) < len(self._ends) and self._ends[len(self._left)] <= now:
-            self._left.add(self._leaving[len(self._left)])
+        while self._left < len(self._ends) and self._ends[self._left] <= now:
+            self._expired[self._leaving[self._left]] = True
+            self._left += 1
 
     def these(self, rows: Iterable[int]) -> None:
         """Publish articles that somebody meets now, unless they are out already."""
         for row in rows:
-            if row not in self._out:
-                self._out.add(row)
+            if not self._out[row]:
+                self._out[row] = True
                 self._joined(row)
 
     def up(self, rows: Int32) -> Bool:
         """Return bool[m]: which of ``rows`` int32[m] are out and have not expired."""
-        return np.array([r in self._out and r not in self._left for r in rows.tolist()], np.bool_)
+        up: Bool = self._out[rows] & ~self._expired[rows]
+        return up

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 import numpy as np
 
 from recsys.answers import GONE_BACK, MOST_RELEVANT, NOT_CLICKED, Answers
-from recsys.arrays import Bool, Float32, Float64, Int8, Int32, Int64
+from recsys.arrays import Float32, Float64, Int8, Int32, Int64
 from recsys.history import History, Step, Walk
 from recsys.press import Press
 from recsys.slates import Shown, Slates
@@ -140,10 +140,10 @@ def replay(
     def show(place: int) -> None:
         for shown in slates.until(place, end):
             press.until(shown.at)
-            press.these(shown.cards.tolist())
-            press.these(shown.seen.tolist())
             if shown.slate >= 0:
+                press.these(shown.cards.tolist())
                 sheet.ask_of(shown, walk)
+            press.these(shown.seen.tolist())
             if saw is not None:
                 saw(shown.seen, shown.seen_at)
 
@@ -190,8 +190,10 @@ class _Sheet:
 
     def __init__(self, system: System, press: Press, k: int, share: float, seed: int) -> None:
         self._system, self._up, self._k, self._share = system, press.up, k, share
-        self._telling = isinstance(system, Telling)
-        self._scoring = isinstance(system, Scoring)
+        # Looking up what a system can do takes longer than many answers do.
+        self._sources = system.sources if isinstance(system, Telling) else ()
+        self._tell = system.tell if isinstance(system, Telling) else None
+        self._score = system.score if isinstance(system, Scoring) else None
         self._draw = np.random.default_rng(seed)
         self._refreshed = 0
         self._of = 0
@@ -203,38 +205,31 @@ class _Sheet:
             return
         opened = walk.opened(step.visitor, step.trail)
         ask = Ask(step.visitor, step.at, step.trail, opened, walk.context(step.visit))
-        listed = _listed(self._system, ask, self._k, self._press.up)
+        listed = self._listed(ask)
         news: Sequence[int] = walk.news(step.visit) if step.visit >= 0 else (step.article,)
         since = len(news) if step.visit >= 0 else 0
         target = GONE_BACK if step.article in opened else step.article
         home = step.trail[-1] if step.trail else step.article
         self._asked.append(
             _Question(
-                listed,
-                target,
-                step.visit,
-                home,
-                step.visitor,
-                step.at,
-                len(step.trail),
-                news,
-                since,
+                *(listed, target, step.visit, home, step.visitor, step.at, len(step.trail)),
+                relevant=news,
+                since=since,
             )
         )
 
     def ask_of(self, shown: Shown, walk: Walk) -> None:
         """Ask for the order of a slate's cards."""
-        if shown.slate < 0 or not self._drawn(shown.at):
+        if not self._drawn(shown.at):
             return
-        trail = walk.trail(shown.session)
+        visit = walk.visit(shown.session, shown.visitor, shown.at)
+        trail = walk.trail(visit)
         opened = walk.opened(shown.visitor, trail)
-        ask = Ask(shown.visitor, shown.at, tuple(trail), opened, walk.context(shown.session))
-        listed = _ordered(self._system, ask, shown.cards)
+        ask = Ask(shown.visitor, shown.at, tuple(trail), opened, walk.context(visit))
+        listed = self._ordered(ask, shown.cards)
         clicks = shown.cards[shown.clicked].tolist()
         home = trail[-1] if trail else int(shown.cards[0])
         target = clicks[0] if clicks else NOT_CLICKED
-        # Nobody knows which impressions of unknown visits belong together: each stands alone.
-        visit = shown.session if shown.session >= 0 else -1 - len(self._asked)
         self._asked.append(
             _Question(
                 *(listed, target, visit, home, shown.visitor, shown.at, len(trail)),
@@ -268,9 +263,34 @@ class _Sheet:
             relevant=relevant,
             source=source,
             chance=chance,
-            sources=self._system.sources if isinstance(self._system, Telling) else (),
+            sources=self._sources,
             of=self._of,
         )
+
+    def _listed(self, ask: Ask) -> Listed:
+        """Return the first ``k`` articles of the system that are up at this moment."""
+        wanted = self._k
+        while True:
+            if self._tell is not None:
+                listed = self._tell(ask, wanted)
+            else:
+                listed = Listed.bare(self._system.recommend(ask, wanted))
+            up = np.flatnonzero(self._up(listed.rows))
+            if len(up) >= self._k or len(listed.rows) < wanted:
+                return listed[up[: self._k]]
+            wanted *= 2  # some have expired: what stands behind them moves up
+
+    def _ordered(self, ask: Ask, rows: Int32) -> Listed:
+        """Return just these articles in the system's order, ties by row, with their scores."""
+        if self._score is not None:
+            scores = self._score(ask, rows)
+        else:
+            # What it lists stands in its order; it cannot tell the rest apart.
+            ranked = self._system.recommend(ask, DEEP).tolist()
+            place = {row: n for n, row in enumerate(ranked)}
+            scores = np.array([-float(place.get(row, DEEP)) for row in rows.tolist()])
+        order = np.lexsort((rows, -scores))
+        return Listed(rows[order], np.empty(0, np.int8), scores[order].astype(np.float32))
 
     def _drawn(self, now: int) -> bool:
         """Count a question, and refresh the system where it is to be asked."""
@@ -281,33 +301,6 @@ class _Sheet:
             self._system.refresh(now)
             self._refreshed = now
         return True
-
-
-def _listed(system: System, ask: Ask, k: int, up: Callable[[Int32], Bool]) -> Listed:
-    """Return the first ``k`` articles of a system that are ``up`` at this moment."""
-    if isinstance(system, Telling):
-        told = system.tell(ask, k)
-        fits = up(told.rows)
-        return told if fits.all() else told[fits]
-    wanted = k
-    while True:
-        rows = system.recommend(ask, wanted)
-        fits = up(rows)
-        if np.count_nonzero(fits) >= k or len(rows) < wanted:
-            return Listed.bare(rows[fits][:k])
-        wanted *= 2  # some have expired: what stands behind them moves up
-
-
-def _ordered(system: System, ask: Ask, rows: Int32) -> Listed:
-    """Return just these articles in a system's order, ties by row, with their scores."""
-    if isinstance(system, Scoring):
-        scores = system.score(ask, rows)
-    else:
-        # What it lists stands in its order; it cannot tell the rest apart.
-        listed = {row: n for n, row in enumerate(system.recommend(ask, DEEP).tolist())}
-        scores = np.array([-float(listed.get(row, DEEP)) for row in rows.tolist()])
-    order = np.lexsort((rows, -scores))
-    return Listed(rows[order], np.empty(0, np.int8), scores[order].astype(np.float32))
 
 
 DEEP = 1000

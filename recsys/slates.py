@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Bool, Int32, Int64
+from recsys.arrays import Bool, Int16, Int32, Int64
 from recsys.tables import Interactions
 from recsys.types import Kind
 
@@ -23,6 +23,8 @@ class Shown:
     """int32[m]: its articles that were seen or clicked, ever"""
     clicked: Bool
     """bool[m]: which of them were clicked, ever: nothing that a system may know"""
+    slot: Int16
+    """int16[m]: where each of them stood, from 0; -1 where the log does not say"""
     seen: Int32
     """int32[n]: cards of any slate that were seen from now until the next slate is"""
     seen_at: Int64
@@ -30,47 +32,57 @@ class Shown:
 
 
 class Slates:
-    """The slates of a log, each once."""
+    """The slates of a log, each once.
 
-    def __init__(self, events: Interactions) -> None:
-        places = np.flatnonzero(events.kind == Kind.IMPRESSION)
-        self._events, self._places = events, places
+    Those first seen before ``since`` (UTC seconds) are told apart by nobody: their cards are only
+    seen, outside of any slate.
+    """
+
+    def __init__(self, events: Interactions, since: int = 0) -> None:
+        self._events = events
+        self._places = np.flatnonzero(events.kind == Kind.IMPRESSION)
+        self._at = events.at[self._places]
         self._next = 0
-        slate = events.slate[places]
-        _, first = np.unique(slate, return_index=True)
-        first = first[slate[first] >= 0] if len(first) else first
-        self._starts = np.unique(np.append(first, 0)) if len(places) else first
-        box = np.flatnonzero((events.slate >= 0) & (events.kind <= Kind.CLICK))
-        self._box = box[np.argsort(events.slate[box], kind="stable")]
-        self._box_slate = events.slate[self._box]
+        slate = events.slate[self._places]
+        code, first = np.unique(slate, return_index=True)
+        asked = (code >= 0) & (self._at[first] >= since)
+        code, first = code[asked], first[asked]
+        order = np.argsort(first)
+        self._code, self._first = code[order], first[order]
+        self._slate = 0
+        box = np.flatnonzero(np.isin(events.slate, code) & (events.kind <= Kind.CLICK))
+        width = int(events.article.max(initial=0)) + 1
+        pair = events.slate[box].astype(np.int64) * width + events.article[box]
+        pair, index = np.unique(pair, return_inverse=True)
+        of, self._cards = pair // width, (pair % width).astype(np.int32)
+        self._clicked = np.bincount(index, events.kind[box] == Kind.CLICK, len(of)) > 0
+        self._slot = np.full(len(of), -1, np.int16)
+        np.maximum.at(self._slot, index, events.position[box])
+        self._from = np.searchsorted(of, self._code)
+        self._to = np.searchsorted(of, self._code, side="right")
 
     def until(self, place: int, end: int) -> Iterator[Shown]:
         """Yield what was shown by events before ``place`` and before ``end`` (UTC seconds)."""
         events, places = self._events, self._places
-        stop = int(np.searchsorted(places, place))
-        while self._next < stop and events.at[places[self._next]] < end:
-            i = self._next
-            later = int(np.searchsorted(self._starts, i, side="right"))
-            j = stop if later == len(self._starts) else min(stop, int(self._starts[later]))
+        if self._next == len(places) or places[self._next] >= place:
+            return
+        stop = int(min(np.searchsorted(places, place), np.searchsorted(self._at, end)))
+        while self._next < stop:
+            i, begun = self._next, self._slate
+            begins = begun < len(self._first) and self._first[begun] == i
+            self._slate = later = begun + begins
+            j = min(stop, int(self._first[later])) if later < len(self._first) else stop
             self._next = j
             seen, event = places[i:j], places[i]
-            begins = later > 0 and self._starts[later - 1] == i
-            slate = int(events.slate[event]) if begins else -1
-            cards, clicked = self._cards(slate)
+            cards = slice(self._from[begun], self._to[begun]) if begins else slice(0, 0)
             yield Shown(
-                slate=slate,
+                slate=int(self._code[begun]) if begins else -1,
                 visitor=int(events.visitor[event]),
                 session=int(events.session[event]),
-                at=int(events.at[event]),
-                cards=cards,
-                clicked=clicked,
+                at=int(self._at[i]),
+                cards=self._cards[cards],
+                clicked=self._clicked[cards],
+                slot=self._slot[cards],
                 seen=events.article[seen],
-                seen_at=events.at[seen],
+                seen_at=self._at[i:j],
             )
-
-    def _cards(self, slate: int) -> tuple[Int32, Bool]:
-        first, last = np.searchsorted(self._box_slate, [slate, slate + 1])
-        of = self._box[first:last] if slate >= 0 else self._box[:0]
-        cards, index = np.unique(self._events.article[of], return_inverse=True)
-        clicked = np.bincount(index, self._events.kind[of] == Kind.CLICK, len(cards)) > 0
-        return cards, clicked
