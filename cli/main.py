@@ -15,6 +15,7 @@ from cli import (
     experiment,
     imports,
     jobs,
+    judge,
     keys,
     recommend,
     report,
@@ -40,6 +41,7 @@ app.command()(recommend.recommend)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(tune.tune)
+app.command()(judge.judge)
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
