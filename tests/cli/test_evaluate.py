@@ -14,11 +14,12 @@ from data.importers.files import read
 from data.importers.run import import_articles, import_events
 from data.sample.generate import SIZES, generate
 from data.store import Store
-from training.evaluate import SYSTEMS
+from training.systems import SYSTEMS, USUAL
 
 END = 1_795_392_000
 SHARED = Path(os.environ.get("RECSYS_SHARED", Path(__file__).parents[3] / "shared"))
 MORNING = 1_507_690_800
+TASKS = "next click", "next article", "click in an impression"
 COLUMNS = [
     "user_id",
     "session_id",
@@ -74,40 +75,109 @@ def answer(done) -> dict:
 
 
 def timeless(found: dict) -> dict:
-    return found | {"lines": [line | {"milliseconds": 0} for line in found["lines"]]}
+    """Leave out what depends on the clock."""
+    costs = {"milliseconds": 0, "fit_seconds": 0, "fit_peak_bytes": 0}
+    return found | {"created": 0, "systems": [system | costs for system in found["systems"]]}
+
+
+def means(found: dict, task: str, metric: str) -> dict[str, float]:
+    return {
+        m["system"]: m["mean"]
+        for m in found["measures"]
+        if (m["task"], m["metric"], m["segment"]) == (task, metric, "")
+    }
 
 
 def test_the_last_week_of_the_store_is_replayed(typed, tmp_path):
     stock(tmp_path)
-    words = ("evaluate", "--questions", 150)
+    words = ("evaluate", "--questions", 100)
     found = answer(typed(*words, "--json"))
-    lines = {(line["task"], line["system"]): line for line in found["lines"]}
-    assert list(lines) == [(task, s) for task in ("next click", "next article") for s in SYSTEMS]
+    assert [asked["task"] for asked in found["asked"]] == list(TASKS)
+    for task in TASKS[:2]:
+        assert list(means(found, task, "HR@10")) == list(USUAL)
     assert found["end"] - found["cut"] == 7 * 86_400
     assert found["end"] <= END
     assert found["seed"] == 0
     assert not (tmp_path / "bundles").exists()  # what is served is not touched
-    assert timeless(answer(typed(*words, "--json"))) == timeless(found)
 
-    shown = typed(*words).out
+    shown = typed(*words, "--save", tmp_path / "again.json").out
+    assert timeless(json.loads((tmp_path / "again.json").read_bytes())) == timeless(found)
     assert "Learned from" in shown
-    for task in ("next click", "next article"):
-        questions = lines[task, "engine"]["questions"]
-        assert f"{task}, {questions:,} questions" in shown
-    for system in SYSTEMS:
-        rate = lines["next click", system]["hit_rate"]
-        assert f"{rate['mean']:.3f} {rate['low']:.3f}-{rate['high']:.3f}" in shown
-    assert shown.count("The engine") == 2
+    for asked in found["asked"]:
+        assert f"{asked['task']}: {asked['questions']:,} questions of {asked['of']:,}" in shown
+    for system, mean in means(found, "next click", "HR@10").items():
+        (row,) = [
+            m
+            for m in found["measures"]
+            if m["system"] == system
+            and m["task"] == "next click"
+            and m["metric"] == "HR@10"
+            and not m["segment"]
+        ]
+        assert f"{mean:.3f} {row['low']:.3f} to {row['high']:.3f}" in shown
+
+
+def test_what_was_found_is_kept_and_can_be_read_again(typed, tmp_path):
+    stock(tmp_path)
+    words = ("evaluate", "--questions", 50, "--system", "latest", "--system", "most popular")
+    found = answer(typed(*words, "--json"))
+    (kept,) = (tmp_path / "evaluations").iterdir()
+    assert json.loads(kept.read_bytes()) == found
+    elsewhere = tmp_path / "deep" / "er.json"
+    shown = typed(*words, "--save", elsewhere, "--report", tmp_path / "found.html")
+    assert str(elsewhere) in shown.out
+    assert timeless(json.loads(elsewhere.read_bytes())) == timeless(found)
+    assert "most popular" in (tmp_path / "found.html").read_text()
+
+
+def test_systems_are_named_or_meant_by_kind(typed, tmp_path):
+    stock(tmp_path)
+
+    def compared(*names: str) -> list[str]:
+        words = [word for name in names for word in ("--system", name)]
+        found = answer(typed("evaluate", "--questions", 20, "--task", TASKS[0], *words, "--json"))
+        return [system["name"] for system in found["systems"]]
+
+    baselines = [name for name, entry in SYSTEMS.items() if entry.kind == "baseline"]
+    assert compared("baseline") == baselines
+    assert compared("latest", "baseline") == ["latest", *(b for b in baselines if b != "latest")]
+    assert compared("latest", "latest") == ["latest"]
+
+
+def test_history_is_parted_as_one_wants(typed, tmp_path):
+    stock(tmp_path)
+    words = ("evaluate", "--task", TASKS[0], "--system", "latest", "--questions", 0, "--json")
+    once = answer(typed(*words))
+    for parted in (("--split", "per day"), ("--split", "rolling", "--every", 48)):
+        found = answer(typed(*words, *parted))
+        assert found["split"] == parted[1]
+        assert found["asked"] == once["asked"]
+    warm = answer(typed(*words, "--warm-up", 48))
+    assert warm["warm_up"] == 48 * 3600
+    assert warm["asked"][0]["questions"] < once["asked"][0]["questions"]
+
+
+def test_answers_that_depend_on_the_future_would_be_told(typed, tmp_path):
+    stock(tmp_path)
+    words = ("evaluate", "--check-leaks", "--questions", 100, "--task", TASKS[0])
+    done = typed(*words, "--system", "engine", "--system", "co-visitation")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [
+        "next click: engine: no answer changed with what came after it",
+        "next click: co-visitation: no answer changed with what came after it",
+    ]
+    assert answer(typed(*words, "--system", "latest", "--json")) == [
+        {"task": "next click", "system": "latest", "leak": None}
+    ]
 
 
 def test_globos_clicks_are_replayed_and_nothing_else_is_opened(typed, tmp_path):
     folder = clicks(tmp_path / "globo")
     words = ("evaluate", "--globo", folder, "--cut", when(MORNING), "--questions", 0, "--json")
     found = answer(typed(*words))
-    assert [line["task"] for line in found["lines"]] == ["next click"] * len(SYSTEMS)
-    lines = {line["system"]: line for line in found["lines"]}
-    assert lines["co-visitation"]["hit_rate"]["mean"] > 0.8  # one article leads to the next
-    assert {line["diversity"] for line in found["lines"]} == {None}  # a number is no text
+    assert [asked["task"] for asked in found["asked"]] == ["next click"]
+    assert means(found, "next click", "HR@10")["co-visitation"] > 0.8  # one leads to the next
+    assert not means(found, "next click", "diversity")  # a number is no text
 
     # Whatever else lies there is neither needed nor looked at.
     for name in ("articles_metadata.csv", "clicks_sample.csv", "articles.parquet"):
@@ -154,8 +224,11 @@ def test_what_happens_after_a_question_changes_no_answer_before_it(typed, tmp_pa
     pq.write_table(table.take(early), half / "clicks.parquet")
     asked = ("--cut", when(MORNING), "--end", when(noon), "--questions", 0, "--json")
     found = [answer(typed("evaluate", "--globo", folder, *asked)) for folder in (whole, half)]
-    assert found[0]["lines"][0]["questions"] > 10
-    assert timeless(found[0])["lines"] == timeless(found[1])["lines"]
+    assert found[0]["asked"][0]["questions"] > 10
+    for part in ("asked", "differences", "examples"):
+        assert found[0][part] == found[1][part]
+    hits = [means(one, "next click", "HR@10") for one in found]
+    assert hits[0] == hits[1]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +237,7 @@ def test_what_happens_after_a_question_changes_no_answer_before_it(typed, tmp_pa
         ([], "holds no event before"),
         (["--system", "magic"], "--system 'magic' is unknown; known: engine"),
         (["--task", "guess"], "--task 'guess' is unknown; known: next click, next article"),
+        (["--split", "half"], "--split 'half' is unknown; known: one cut, rolling, per day"),
         (["--cut", "soon"], "--cut 'soon' is not a time"),
         (["--end", "late"], "--end 'late' is not a time"),
         (["--globo", "nowhere"], "clicks.parquet"),
@@ -208,5 +282,5 @@ def test_the_published_clicks_are_readable(typed, tmp_path):
     last = int(head.column("click_timestamp").to_numpy().max()) // 1000
     words = ("--cut", when(last - 3600), "--system", "engine", "--system", "latest", "--json")
     found = answer(typed("evaluate", "--globo", tmp_path / "globo", *words))
-    assert found["lines"][0]["questions"] > 0
-    assert found["lines"][0]["hit_rate"]["mean"] > 0
+    assert found["asked"][0]["questions"] > 0
+    assert means(found, "next click", "HR@10")["engine"] > 0
