@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.exposures import exposures
+from data.exposures import exposures, labels
 from data.store import Store
 from recsys.types import ArticleId, Event, Kind
 
@@ -62,3 +62,10 @@ def test_nothing_else_counts(store: Store) -> None:
     ]
     store.put_events(others)
     assert len(exposures(store, ARMS)) == 0
+
+
+def test_arms_that_the_store_knows_are_listed_once(store: Store) -> None:
+    assert labels(store) == []
+    arms = ["x/plain", "y/a", "x/bold", "x/plain", ""]
+    store.put_events(event(Kind.IMPRESSION, A, f"s{n}", n, arm) for n, arm in enumerate(arms))
+    assert labels(store) == ["x/bold", "x/plain", "y/a"]

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from data import keyring
+from data.exposures import exposures
 from data.store import Mark
 from recsys.arms import Arm, Experiment
 from recsys.policy import Policy
@@ -98,6 +99,11 @@ def test_two_arms_are_served_told_apart_and_logged_by_the_real_service(var, stor
         (arms[e.visitor], kind)
         for e, kind in zip(came, [Kind.IMPRESSION, Kind.CLICK] * 12, strict=True)
     ]
+    labels = [EXPERIMENT.label(arm) for arm in EXPERIMENT.arms]
+    seen = exposures(store, labels)
+    assert len(seen) == len(set(seen.reader.tolist())) == 12
+    assert seen.clicked.all()
+    assert sorted(labels[arm] for arm in seen.arm) == sorted(arms.values())
     plain = card_of(answers[0], "impression", place=1)
     old, new = (b"sites/home", b"sites/away")[:: 1 if arm == "sites/home" else -1]
     forged = [
@@ -218,15 +224,18 @@ def test_an_arm_is_served_from_its_bundle_which_follows_the_store_too(
 
 
 def test_an_arm_whose_bundle_cannot_be_served_is_none_until_it_can(
-    served, settings, trained, tmp_path
+    served, settings, store, trained, tmp_path
 ):
-    copy = settings.bundles / "copy"
-    experiment = Experiment("bundles", (Arm("current", 0.5), Arm("other", 0.5, copy.name)))
+    newer = run(store, settings.bundles, dataclasses.replace(RECIPE, seed=1), T + 1)
+    shutil.move(settings.bundles / trained.id, tmp_path / "away")
+    experiment = Experiment("bundles", (Arm("current", 0.5), Arm("other", 0.5, trained.id)))
     holder, client = served(experiment=experiment)
     engine, label = by_arm(holder, experiment, T)["other"]
-    assert (engine.bundle.id, label) == (trained.id, "")
-    assert "an arm's bundle 'copy' is not in service" in client.get("/readyz").json["error"]
-    shutil.copytree(settings.bundles / trained.id, copy)
+    assert (engine.bundle.id, label) == (newer.id, "")
+    assert (
+        f"an arm's bundle {trained.id!r} is not in service" in client.get("/readyz").json["error"]
+    )
+    shutil.move(tmp_path / "away", settings.bundles / trained.id)
     holder.refresh(T + 1)
     assert by_arm(holder, experiment, T + 1)["other"][1] == "", "not looked at every second"
     holder.refresh(T + RETRY)
