@@ -147,13 +147,14 @@ def test_systems_are_named_or_meant_by_kind(typed, tmp_path):
 def test_history_is_parted_as_one_wants(typed, tmp_path):
     stock(tmp_path)
     words = ("evaluate", "--task", TASKS[0], "--system", "latest", "--questions", 0, "--json")
+    words = (*words, "--cut", when(END - 3 * 86_400))
     once = answer(typed(*words))
-    for parted in (("--split", "per day"), ("--split", "rolling", "--every", 48)):
+    for parted in (("--split", "per day"), ("--split", "rolling", "--every", 40)):
         found = answer(typed(*words, *parted))
         assert found["split"] == parted[1]
         assert found["asked"] == once["asked"]
-    warm = answer(typed(*words, "--warm-up", 48))
-    assert warm["warm_up"] == 48 * 3600
+    warm = answer(typed(*words, "--warm-up", 36))
+    assert warm["warm_up"] == 36 * 3600
     assert warm["asked"][0]["questions"] < once["asked"][0]["questions"]
 
 
