@@ -1,11 +1,17 @@
-"""The command line as a person types it, without the seconds that a new process costs."""
+"""The command line as a person types it, and a browser as a person looks through it."""
 
+import os
 import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import structlog
+from axe_playwright_python.sync_playwright import Axe
 from hypothesis import settings
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.main import run
 
@@ -13,11 +19,24 @@ from cli.main import run
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking "
+    "--disable-component-update --disable-sync"
+)
+SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) window.shifted += one.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
+
 
 @pytest.fixture
 def typed(capsys, monkeypatch, tmp_path):
     """Type ``recsys --var TMP ...``; returns its exit code and what it printed.
 
+    It runs in this process, which saves the seconds that a new one costs.
     What is no known error is raised, as a test would otherwise have to look for tracebacks.
     """
 
@@ -36,3 +55,59 @@ def typed(capsys, monkeypatch, tmp_path):
     logging = structlog.get_config()
     yield type_
     structlog.configure(**logging)  # what a command configured writes to this test's stderr
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("RECSYS_REQUIRE_BROWSER") == "1":
+            pytest.fail(f"RECSYS_REQUIRE_BROWSER=1, but there is no {CHROMIUM}")
+        pytest.skip(f"needs {CHROMIUM}; RECSYS_REQUIRE_BROWSER=1 makes this a failure")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Iterator[Callable[..., Any]]:
+    """Open an address as a person would.
+
+    What the console or the policy says lands in `page.complaints`, what is asked of any server in
+    `page.asked`, and how far things jumped in `window.shifted`.
+    """
+    contexts = []
+    # A service that knows robots takes a headless browser for one.
+    agent = f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{chromium.version} Safari/537.36"
+
+    def opened(url: str, **options: Any) -> Page:
+        context = chromium.new_context(**{"user_agent": agent, **options})
+        contexts.append(context)
+        context.add_init_script(SHIFTS)
+        page: Any = context.new_page()
+        page.complaints, page.asked = [], []
+        page.on("console", lambda line: page.complaints.append(f"{line.type}: {line.text}"))
+        page.on("pageerror", lambda error: page.complaints.append(f"thrown: {error}"))
+        page.on("request", lambda request: page.asked.append(request))
+        page.goto(url, wait_until="networkidle")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def barriers() -> Callable[..., str]:
+    """Return what axe finds on a page, as text: empty where nothing bars anybody."""
+
+    def found(page: Page, *without: str) -> str:
+        rules = {rule: {"enabled": False} for rule in without}
+        results = Axe().run(page, options={"resultTypes": ["violations"], "rules": rules})
+        return "\n".join(
+            f"{violation['id']}: {node['html']} {node['failureSummary']}"
+            for violation in results.response["violations"]
+            for node in violation["nodes"]
+        )
+
+    return found

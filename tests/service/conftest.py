@@ -15,8 +15,6 @@ from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
 
 import service as package
 from data.store import Store
@@ -38,18 +36,7 @@ river station paper morning lantern harbour kitchen temple ticket winter garden 
 market island copper evening platform rice cedar window school craft silence festival wool
 """.split()  # noqa: SIM905
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking "
-    "--disable-component-update --disable-sync"
-)
 WIDGET = Path(package.__file__).parent / "static" / "widget.js"
-SHIFTS = """
-window.shifted = 0;
-new PerformanceObserver((list) => {
-  for (const one of list.getEntries()) window.shifted += one.value;
-}).observe({type: "layout-shift", buffered: true});
-"""
 
 
 def article(site: str, place: int, **fields: object) -> Article:
@@ -197,46 +184,6 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
         yield started
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if os.environ.get("RECSYS_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"RECSYS_REQUIRE_BROWSER=1, but there is no {CHROMIUM}")
-        pytest.skip(f"needs {CHROMIUM}; RECSYS_REQUIRE_BROWSER=1 makes this a failure")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS.split())
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Browser) -> Iterator[Callable[..., Any]]:
-    """Open an address as a person would.
-
-    What the console or the policy says lands in `page.complaints`, what is asked of any server in
-    `page.asked`, and how far things jumped in `window.shifted`.
-    """
-    contexts = []
-    # A service that knows robots takes a headless browser for one.
-    agent = f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{chromium.version} Safari/537.36"
-
-    def opened(url: str, **options: Any) -> Page:
-        context = chromium.new_context(**{"user_agent": agent, **options})
-        contexts.append(context)
-        context.add_init_script(SHIFTS)
-        page: Any = context.new_page()
-        page.complaints, page.asked = [], []
-        page.on("console", lambda line: page.complaints.append(f"{line.type}: {line.text}"))
-        page.on("pageerror", lambda error: page.complaints.append(f"thrown: {error}"))
-        page.on("request", lambda request: page.asked.append(request))
-        page.goto(url, wait_until="networkidle")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
 @dataclass
 class Published:
     """A publisher's site."""
@@ -304,19 +251,3 @@ def publish() -> Iterator[Callable[..., Published]]:
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture(scope="session")
-def barriers() -> Callable[..., str]:
-    """Return what axe finds on a page, as text: empty where nothing bars anybody."""
-
-    def found(page: Page, *without: str) -> str:
-        rules = {rule: {"enabled": False} for rule in without}
-        results = Axe().run(page, options={"resultTypes": ["violations"], "rules": rules})
-        return "\n".join(
-            f"{violation['id']}: {node['html']} {node['failureSummary']}"
-            for violation in results.response["violations"]
-            for node in violation["nodes"]
-        )
-
-    return found

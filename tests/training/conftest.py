@@ -1,8 +1,10 @@
-"""A small network that is the same in every process, and a way to train on it in another one."""
+"""A small network that is the same in every process, a way to train on it, and what was found."""
 
+import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +13,20 @@ import pytest
 
 from data.store import Mark
 from recsys.ids import Vocabulary
+from recsys.policy import Policy
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
+from training.evaluation import (
+    Asked,
+    Contender,
+    Difference,
+    Evaluation,
+    Example,
+    Measure,
+    Point,
+    ShownCard,
+)
+from training.recipe import Recipe
 
 NOW = 1_507_690_800
 TOPICS = ("harbour ferry tide pier", "temple maple garden tea", "striker goal league match")
@@ -73,6 +87,88 @@ def network(articles: int = 60, readers: int = 30, seed: int = 0) -> Known:
 @pytest.fixture(scope="session")
 def sample() -> Known:
     return network()
+
+
+MEANS = {"engine": 0.31, "engine, page only": 0.26, "co-visitation": 0.24, "latest": 0.05}
+KINDS = {"engine": "engine", "engine, page only": "ablation"}
+SEGMENTS = {
+    "reader": ("known", "unknown"),
+    "visit": ("1", "2", "3-4", "5 and more"),
+    "age": ("under 1 h", "1-6 h", "older"),
+    "site": ("daily", "culture"),
+    "hour": tuple(f"{hour:02}" for hour in range(24)),
+    "day": ("2017-10-11", "2017-10-12", "2017-10-13"),
+}
+ACCURACY = {"HR@10": 1.0, "MRR@10": 0.5, "nDCG@10": 0.6}
+REST = {"Recall@10": 0.3, "coverage": 0.4, "Gini": 0.8, "diversity": 0.5, "other sites": 0.6}
+SHARES = {"site": SEGMENTS["site"], "source": ("related", "trending")}
+
+
+def found(
+    means: dict[str, float] = MEANS, tasks: tuple[str, ...] = ("next click",), p: float = 0.001
+) -> Evaluation:
+    """What an evaluation may find: ``means`` are hit rates, all else follows from them."""
+    first = next(iter(means))
+    measures, differences, points = [], [], []
+    for task in tasks:
+        for at, (name, mean) in enumerate(means.items()):
+            for metric, part in ACCURACY.items():
+                value = mean * part
+                bounds = value - 0.01, value + 0.01
+                measures.append(Measure(task, name, metric, 900, value, *bounds))
+                for segment, parts in SEGMENTS.items():
+                    size = 900 // len(parts)
+                    measures += [
+                        Measure(task, name, metric, size, value, *bounds, segment, part)
+                        for part in parts
+                    ]
+                gap = value - means[first] * part
+                if name != first:
+                    differences.append(
+                        Difference(task, name, first, metric, gap, gap - 0.01, gap + 0.01, p / 3, p)
+                    )
+            measures += [
+                Measure(task, name, metric, 900, value + at / 50) for metric, value in REST.items()
+            ]
+            measures += [
+                Measure(task, name, f"{kind}: {part}", 900, 1 / len(parts))
+                for kind, parts in {**SHARES, "hits by source": SHARES["source"]}.items()
+                for part in parts
+            ]
+        for x in range(1, 6):
+            points.append(Point(task, first, "calibration", x / 50, x / 60, x / 70, x / 40, 90))
+            points.append(Point(task, first, "position", float(x), 0.1 / x, 0.05 / x, 0.2 / x, 90))
+    card = ShownCard("culture", "The slow lantern", "related", "More like this", False)
+    seen = dataclasses.replace(card, title="Ferries at night", opened=True)
+    example = Example(tasks[0], NOW, "daily", "Tide", ("Pier",), "Ferries at night", (card, seen))
+    return Evaluation(
+        data="a made-up network",
+        created=NOW + 86_400,
+        cut=NOW,
+        end=NOW + 3 * 86_400,
+        split="one cut",
+        seed=7,
+        warm_up=3600,
+        learned_events=12_345,
+        replayed_events=6_789,
+        asked=tuple(Asked(task, 900, 4_321) for task in tasks),
+        bundle="20171011T030000Z-abcdef",
+        recipe=dataclasses.asdict(Recipe()),
+        policy=dataclasses.asdict(Policy()),
+        systems=tuple(
+            Contender(name, KINDS.get(name, "baseline"), 1.5, 20.0, 3_000_000) for name in means
+        ),
+        measures=tuple(measures),
+        differences=tuple(differences),
+        points=tuple(points),
+        examples=(example,),
+        notes=("The days were few.",),
+    )
+
+
+@pytest.fixture(scope="session")
+def finding() -> Callable[..., Evaluation]:
+    return found
 
 
 TRAIN = """

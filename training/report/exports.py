@@ -46,7 +46,8 @@ LATEX = {
     "]": "{]}",
 }
 PREAMBLE = """\
-% Needs \\usepackage{booktabs} and \\usepackage{longtable}; names in other scripts need LuaLaTeX.
+% Needs \\usepackage{booktabs,longtable} and lines of 17 cm: \\usepackage[margin=2cm]{geometry}.
+% Names in scripts other than Latin need LuaLaTeX and a font that has them.
 """
 
 
@@ -57,7 +58,7 @@ def to_csv(evaluation: Evaluation) -> str:
     text that begins with one: dropping the first gives back what was.
     """
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, restval="", lineterminator="\n")
+    writer = csv.DictWriter(out, COLUMNS, restval="")
     writer.writeheader()
     for measure in evaluation.measures:
         writer.writerow(
