@@ -8,6 +8,8 @@ from recsys import calibration, metrics
 from recsys.answers import Answers
 from recsys.arrays import Bool, Float64, Int64
 from recsys.calibration import Rate
+from recsys.tables import Interactions
+from recsys.types import Kind
 from training.evaluation import Measure, Point
 from training.measures import IMPRESSION
 
@@ -34,13 +36,21 @@ def errors(heard: Mapping[str, Mapping[str, Answers]]) -> Iterator[Measure]:
         yield Measure(task, name, "calibration error", asked, error)
 
 
-def by_slot(slot: Int64, clicked: Bool, reader: Int64) -> Iterator[Point]:
-    """Yield how often cards of the log were clicked in each slot, counted from 1.
+def by_slot(events: Interactions) -> Iterator[Point]:
+    """Yield how often the cards of a log were clicked in each slot, counted from 1.
 
-    ``slot`` int64[n] counts from 0, ``clicked`` bool[n], ``reader`` int64[n] is -1 where unknown.
+    A card counts once, however often it was seen; one without a slot is left out.
     """
-    rates = calibration.by_slot(slot, clicked, reader)
-    yield from _points(IMPRESSION, LOG, "position", rates, first=1.0)
+    box = events[(events.slate >= 0) & (events.position >= 0) & (events.kind <= Kind.CLICK)]
+    width = int(box.article.max(initial=0)) + 1
+    card, first, index = np.unique(
+        box.slate * np.int64(width) + box.article, return_index=True, return_inverse=True
+    )
+    clicked = np.bincount(index, box.kind == Kind.CLICK, len(card)) > 0
+    slot, reader = (column[first].astype(np.int64) for column in (box.position, box.visitor))
+    yield from _points(
+        IMPRESSION, LOG, "position", calibration.by_slot(slot, clicked, reader), first=1.0
+    )
 
 
 def _predictions(

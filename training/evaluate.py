@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from recsys.policy import Policy
 from recsys.replay import System, TaskName, replay
 from recsys.served import EngineSystem
 from training import curves, measures
-from training.evaluation import Asked, Contender, Evaluation, Point
+from training.evaluation import Asked, Contender, Evaluation
 from training.examples import examples
 from training.measures import Facts, K
 from training.peers.cost import Measured, measured
@@ -66,13 +66,12 @@ def evaluate(
     *,
     data: str = "",
     recipe: Mapping[str, Any] | None = None,
-    points: Sequence[Point] = (),
     report: Progress = lambda label, done, of: None,
 ) -> Evaluation:
     """Replay each window of ``plan`` through each system, and measure the first ``K`` of its lists.
 
-    The questions are drawn by ``plan.seed`` and the same for every system. ``data``, ``recipe`` and
-    ``points`` of curves drawn elsewhere are only kept.
+    The questions are drawn by ``plan.seed`` and the same for every system. ``data`` and ``recipe``
+    are only kept.
     """
     share = plan.share(history)
     heard: dict[tuple[str, str], list[Answers]] = {}
@@ -143,7 +142,10 @@ def evaluate(
             for task, of in merged.items()
             for difference in measures.compared(task, of, seed=plan.seed)
         ),
-        points=(*curves.reliability(merged), *points),
+        points=(
+            *curves.reliability(merged),
+            *curves.by_slot(history.interactions.between(first, last)),
+        ),
         examples=examples({task: of[best] for task, of in merged.items()}, history, seed=plan.seed),
     )
 

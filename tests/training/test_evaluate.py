@@ -205,6 +205,29 @@ def test_predicted_chances_are_held_against_what_happened(found):
         assert p.count > 0
 
 
+def test_the_slots_of_the_box_are_told_apart_by_what_was_clicked_in_them(found, history):
+    events = history.interactions.between(CUT, END)
+    cards, clicks = {}, set()
+    for kind, slate, article, slot in zip(
+        events.kind.tolist(),
+        events.slate.tolist(),
+        events.article.tolist(),
+        events.position.tolist(),
+        strict=True,
+    ):
+        if slate >= 0 and kind <= Kind.CLICK:
+            cards[slate, article] = slot
+            clicks |= {(slate, article)} if kind == Kind.CLICK else set()
+    points = {p.x: p for p in found.points if p.curve == "position"}
+    assert sorted(points) == [slot + 1.0 for slot in sorted(set(cards.values()))]
+    for slot in set(cards.values()):
+        mine = [card for card, of in cards.items() if of == slot]
+        point = points[slot + 1.0]
+        assert point.count == len(mine)
+        assert point.y == pytest.approx(len(clicks & set(mine)) / len(mine))
+        assert point.low <= point.y <= point.high
+
+
 def test_one_seed_one_result(run, found):
     chosen = (ENGINE, "co-visitation")
     again = run(systems=chosen, tasks=TASKS[:1])
