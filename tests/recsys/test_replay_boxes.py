@@ -212,6 +212,17 @@ def test_cards_shown_before_their_publication_are_out_from_then_on():
     assert answers.lists[0].tolist()[:1] == [E]
 
 
+def test_articles_come_out_in_their_order_before_the_cut_too_opened_or_not():
+    past = history(
+        [(CLICKED, ANN, 0, NONE, row, at) for row, at in ((C, 50), (A, 60), (B, 70))],
+        published=(0, 10, 20, 30, 40),
+    )
+    system, _ = ask_of(past, Watcher(), "next click", cut=65)
+    assert system.out == [A, B, C, D, E]
+    _, answers = ask_of(past, Latest(5), "next click", cut=65, k=2)
+    assert answers.lists.tolist() == [[E, D]]
+
+
 def test_slates_seen_during_the_warm_up_are_not_asked_about_but_watched():
     system, answers = ask_of(SHOWN, cut=110, warm_up=50)
     assert answers.at.tolist() == [160, 170]
