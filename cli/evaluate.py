@@ -167,7 +167,7 @@ def evaluate(
             make,
             setup.policy,
             plan,
-            data=f"the clicks of Globo.com in {globo}" if globo else f"the store {setup.store_url}",
+            data=f"the clicks of Globo.com in {globo}" if globo else f"the store {_named(setup)}",
             recipe=dataclasses.asdict(setup.recipe),
             report=progress,
         )
@@ -186,6 +186,13 @@ def evaluate(
     console.print(f"Kept in {save}; look at it with: recsys report {save}", soft_wrap=True)
     if report:
         console.print(f"{report} is written.", soft_wrap=True)
+
+
+def _named(setup: Setup) -> str:
+    """Return the store's address without its password: what is kept is shown to people."""
+    from sqlalchemy import make_url
+
+    return make_url(setup.store_url).render_as_string(hide_password=True)
 
 
 def _systems(names: list[str] | None) -> tuple[str, ...]:
