@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import tomlkit
 
+from cli import files
 from cli.histories import day
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -39,10 +40,7 @@ def write(
         told = [f"{k} = {list(v) if isinstance(v, tuple) else v}" for k, v in values.items()]
         header = [*header, "The best that was found:", *told]
     text = "".join(f"# {line}\n" for line in header) + "\n" + tomlkit.dumps(document)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_suffix(".half")
-    half.write_text(text, encoding="utf-8")
-    half.replace(out)
+    files.write(out, text.encode())
 
 
 def words(verdict: "Verdict | None", metric: str) -> str:
