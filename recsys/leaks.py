@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recsys.answers import Answers
 from recsys.history import History
 from recsys.replay import System, TaskName, replay
-from recsys.tables import Interactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,34 +32,44 @@ def find_leak(
     *,
     cut: int,
     end: int,
-    at: int,
+    at: int | None = None,
     task: TaskName = "next click",
     share: float = 1.0,
     seed: int = 0,
 ) -> Leak | None:
-    """Return the first question before ``at`` (UTC seconds) that a different future answers anew.
+    """Return the first question that a different future answers anew, None where there is none.
 
     ``make`` makes the system from a history, and so may learn from it whatever it likes: once from
-    the true one and once from one that differs from ``at`` on. Both are replayed over [``cut``,
-    ``end``). None where every question before ``at`` has one answer. Raises ``ValueError`` unless
-    ``cut < at < end``.
+    the true one and once from one that is ``altered`` from ``at`` (UTC seconds) on, halfway from
+    ``cut`` to ``end`` where it is not given. What must be learned, ``make`` must learn: a system
+    that was made beforehand knows the same future both times. Each is replayed from ``cut`` until
+    ``at``. Only what comes from ``at`` on can be seen to leak, so a system that looks ahead by an
+    hour shows it in the hour before. Raises ``ValueError`` unless ``cut < at < end``.
     """
+    at = (cut + end) // 2 if at is None else at
     if not cut < at < end:
         raise ValueError(f"at = {at}: expected between cut = {cut} and end = {end}")
-    other = altered(history, at, seed)
     first, second = (
-        replay(make(facts), facts, cut=cut, end=end, task=task, share=share, seed=seed)
-        for facts in (history, other)
+        replay(make(facts), facts, cut=cut, end=at, task=task, share=share, seed=seed)
+        for facts in (history, altered(history, at, seed))
     )
-    questions = int(np.searchsorted(first.at, at))
-    width = min(first.lists.shape[1], second.lists.shape[1])
-    for n in range(min(questions, len(second.at))):
-        lists = first.lists[n, :width], second.lists[n, :width]
-        scores = first.chance[n, :width], second.chance[n, :width]
-        same = np.array_equal(*lists)
-        if not (same and np.array_equal(*scores, equal_nan=True)):
-            shown, instead = (tuple(row[row >= 0].tolist()) for row in lists)
-            return Leak(n, int(first.at[n]), shown, instead, same)
+    return difference(first, second, task)
+
+
+def difference(first: Answers, second: Answers, task: TaskName) -> Leak | None:
+    """Return the first question that two systems of one kind answered differently.
+
+    Both were asked the same, in histories that are the same until the last question. Cards of a box
+    that came into sight only later are no answer: where these differ, nothing can be said.
+    """
+    for n, at in enumerate(first.at.tolist()):
+        shown, other = (each.lists[n][each.lists[n] >= 0] for each in (first, second))
+        if task == "click in an impression" and not np.array_equal(np.sort(shown), np.sort(other)):
+            continue
+        same = np.array_equal(shown, other)
+        told, told_other = (each.chance[n, : len(shown)] for each in (first, second))
+        if not (same and np.array_equal(told, told_other, equal_nan=True)):
+            return Leak(n, at, tuple(shown.tolist()), tuple(other.tolist()), same)
     return None
 
 
@@ -67,7 +77,7 @@ def altered(history: History, at: int, seed: int) -> History:
     """Return a history that is the same before ``at`` (UTC seconds) and another one from then on.
 
     Events from ``at`` on are about other articles, and a third of them do not happen. Articles
-    published from then on have other texts, sites and sections. Rows and readers stay.
+    published from then on have other texts and sections. Rows and readers stay.
     """
     rng = np.random.default_rng(seed)
     events = history.interactions
@@ -87,10 +97,6 @@ def altered(history: History, at: int, seed: int) -> History:
             else a
             for a in history.articles
         ],
-        interactions=_of(events, article)[kept],
+        interactions=dataclasses.replace(events, article=article)[kept],
         context=None if history.context is None else history.context[kept],
     )
-
-
-def _of(events: Interactions, article: np.ndarray) -> Interactions:
-    return dataclasses.replace(events, article=article)
