@@ -31,6 +31,25 @@ def test_an_interval_holds_the_true_mean_at_about_its_level(level: float) -> Non
     assert level - 0.04 <= held <= level + 0.03
 
 
+def hits(rng: np.random.Generator, better: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return hits f64[q, 2] of two systems, and visits: the longer a visit, the rarer its hits."""
+    size = rng.geometric(0.3, VISITS)
+    rate = (0.5 / np.sqrt(size) * rng.beta(2, 2, VISITS) * 2).repeat(size).clip(0, 1)
+    drawn = rng.random((len(rate), 2)) < np.stack([np.minimum(rate + better, 1), rate], axis=1)
+    return drawn.astype(np.float64), np.arange(VISITS).repeat(size)
+
+
+def test_an_interval_holds_the_rate_of_hits_in_visits_of_unequal_length():
+    rng = np.random.default_rng(8)
+    truth = np.mean(np.concatenate([hits(rng)[0] for _ in range(3000)]))
+    held = 0
+    for seed in range(400):
+        values, visit = hits(rng)
+        found = bootstrap(values[:, 0], visit, seed=seed, resamples=400)
+        held += found.low <= truth <= found.high
+    assert 0.91 <= held / 400 <= 0.98
+
+
 def test_drawing_questions_singly_would_make_intervals_too_narrow() -> None:
     values, visit = lucky(np.random.default_rng(7))
     whole, single = (bootstrap(values[:, 0], g, seed=0) for g in (visit, np.arange(len(visit))))
@@ -112,6 +131,30 @@ def test_p_values_of_equal_systems_are_uniform() -> None:
     assert np.mean(np.array(p) <= 0.05) <= 0.07
 
 
+@pytest.mark.parametrize(("better", "least", "most"), [(0.0, 0.02, 0.08), (0.15, 0.8, 1.0)])
+def test_equal_hits_are_called_different_no_oftener_than_they_should_be(better, least, most):
+    rng = np.random.default_rng(9)
+    alarms = 0
+    for seed in range(400):
+        values, visit = hits(rng, better)
+        _, p = paired(values[:, 0], values[:, 1], visit, seed=seed, resamples=400)
+        alarms += p <= 0.05
+    assert least <= alarms / 400 <= most
+
+
+def test_a_pair_is_told_by_the_questions_of_which_both_say_something():
+    rng = np.random.default_rng(6)
+    a, visit = lucky(rng)
+    b = a - 0.1 + 0.2 * rng.normal(size=a.shape)
+    a[::3], b[1::3] = np.nan, np.nan
+    kept = np.isfinite(a - b)[:, 0]
+    whole = paired(a[:, 0], b[:, 0], visit, seed=0)
+    assert whole[0].mean == pytest.approx(np.mean((a - b)[kept]))
+    part = paired(a[kept, 0], b[kept, 0], visit[kept], seed=0)
+    assert whole[1] == pytest.approx(part[1])
+    assert bounds(whole[0]) == pytest.approx(bounds(part[0]))
+
+
 def test_a_difference_that_is_there_is_found() -> None:
     values, visit = lucky(np.random.default_rng(2))
     worse = values[:, 0] - 0.2 - 0.3 * np.random.default_rng(4).normal(size=len(visit))
@@ -165,3 +208,35 @@ def test_benjamini_hochberg_is_never_stricter_than_holm(p: np.ndarray) -> None:
     assert np.array_equal(np.isnan(mild), ~told)
     assert (mild[told] <= strict[told] + 1e-12).all()
     assert (mild[told] >= p[told]).all()
+
+
+@given(p=p_values)
+def test_benjamini_hochberg_is_the_smallest_rate_at_which_a_difference_is_found(p: np.ndarray):
+    told = sorted(value for value in p.tolist() if not math.isnan(value))
+    for value, adjusted in zip(p.tolist(), benjamini_hochberg(p).tolist(), strict=True):
+        if math.isnan(value):
+            assert math.isnan(adjusted)
+            continue
+        rates = [len(told) * other / rank for rank, other in enumerate(told, start=1)]
+        steps = [rate for rate, other in zip(rates, told, strict=True) if other >= value]
+        assert adjusted == pytest.approx(min([*steps, 1.0]))
+
+
+def test_holm_calls_any_of_many_equal_systems_different_no_oftener_than_one():
+    p = np.random.default_rng(3).random((2000, 12))
+    assert np.mean((p <= 0.05).any(axis=1)) > 0.4
+    corrected = np.array([holm(row) for row in p])
+    assert 0.03 <= np.mean((corrected <= 0.05).any(axis=1)) <= 0.065
+
+
+def test_benjamini_hochberg_bounds_the_share_of_false_differences_and_finds_more_than_holm():
+    rng = np.random.default_rng(4)
+    equal, different = rng.random((2000, 8)), stats.norm.sf(rng.normal(2.5, 1, (2000, 8)))
+    found = {}
+    for correct in (holm, benjamini_hochberg):
+        called = np.array([correct(row) for row in np.hstack([equal, different])]) <= 0.1
+        false = called[:, :8].sum(axis=1) / np.maximum(called.sum(axis=1), 1)
+        found[correct] = false.mean(), called[:, 8:].mean()
+    # Half of the systems are equal, so the bound that holds is half of the rate.
+    assert 0.04 <= found[benjamini_hochberg][0] <= 0.06
+    assert found[benjamini_hochberg][1] > found[holm][1] + 0.1
