@@ -16,7 +16,7 @@ from recsys import embed, manifest
 from recsys.arrays import Float32, Int32, Int64
 from recsys.coread import CoRead
 from recsys.embed import Embedder, TfidfSvd
-from recsys.errors import BundleCorrupt, BundleError
+from recsys.errors import BundleCorrupt, BundleError, LibraryMissing
 from recsys.factors import Factors
 from recsys.ids import Vocabulary
 from recsys.index import ArticleIndex
@@ -85,6 +85,8 @@ class Bundle:
     coread: CoRead = field(repr=False)
     ranker: Ranker | None = field(default=None, repr=False)
     """What corrects the fusion of sources; without one, fusion ranks alone."""
+    unranked: str = ""
+    """Why the ranker that it was written with cannot be used here; empty where nothing is amiss."""
 
     @property
     def id(self) -> str:
@@ -245,6 +247,7 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
     tastes = part("factors")
     alpha, regularization = tastes.pop("scale").tolist()
     vectors = arrays["vectors"]
+    ranker, unranked = _read_ranker(folder, stated)
     return Bundle(
         manifest=stated,
         catalogue=Catalogue(ids=Vocabulary(ids), **names, **part("catalogue")),
@@ -261,16 +264,22 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         reads=Reads(**part("reads")),
         trends=Trends.of_arrays(part("trends")),
         coread=CoRead.of_arrays(part("coread")),
-        ranker=_read_ranker(folder, stated),
+        ranker=ranker,
+        unranked=unranked,
     )
 
 
 RANKER = "ranker"
 
 
-def _read_ranker(folder: Path, stated: Manifest) -> Ranker | None:
-    there = any(name.startswith(f"{RANKER}/") for name in stated.files)
-    return Ranker.load(folder / RANKER) if there else None
+def _read_ranker(folder: Path, stated: Manifest) -> tuple[Ranker | None, str]:
+    """Return the ranker, and why there is none here where the bundle has one."""
+    if not any(name.startswith(f"{RANKER}/") for name in stated.files):
+        return None, ""
+    try:
+        return Ranker.load(folder / RANKER), ""
+    except LibraryMissing as error:
+        return None, str(error)
 
 
 def _shapes(bundle: Bundle) -> dict[str, int]:

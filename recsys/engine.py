@@ -51,7 +51,7 @@ class Engine:
 
         An unknown article, reader or site is no error: the slate's notes say what was unknown.
         """
-        notes: list[str] = []
+        notes = [f"fusion ranks: {self.unranked}"] if self.unranked else []
         situation, proposals = self.consider(query, notes)
         fused, picked = self._mix(proposals, situation, query.n)
         asked = query.n
@@ -90,35 +90,44 @@ class Engine:
         weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
         return fuse(proposals, weights)
 
-    def describe(self, query: Query, devices: Sequence[str] = ()) -> tuple[Int32, Float32]:
-        """Return rows int32[m] of what the sources propose, and f32[m, F] their ``FEATURES``.
+    def describe(
+        self, query: Query, devices: Sequence[str] = (), rows: Int32 | None = None
+    ) -> tuple[Int32, Float32]:
+        """Return ``rows`` int32[m] and f32[m, F] their ``FEATURES``; ``devices`` have codes.
 
-        They are in fusion's order; ``devices`` have a code of their own.
+        Where no rows are given they are what the sources propose, in fusion's order.
         """
-        situation, proposals = self.consider(query)
+        asked = self if rows is None else self._wide
+        situation, proposals = asked.consider(query)
         fused = self.fused(proposals)
-        return fused.rows, self._features(situation, proposals, fused, devices)
+        found = fused.rows if rows is None else rows
+        return found, self._features(situation, proposals, fused, devices, found)
 
     def scores(self, query: Query, rows: Int32) -> Float64:
         """Return f64[m]: how good ``rows`` int32[m] are for a query, whatever the quotas say.
 
         By the ranker where there is one, else by fusion; what no source proposes is last.
         """
-        wide = dataclasses.replace(self, depth=max(self.depth, WIDE))
-        if self._ranker is not None:
-            wide = self  # it has learned from what comes at this depth
-        situation, proposals = wide.consider(query)
-        fused = self.fused(proposals)
-        if self._ranker is not None and len(rows):
-            union = fused.rows, fused.scores
-            devices = self._ranker.devices
-            table = features(self.live, situation, proposals, union, rows, devices=devices)
-            return self._ranker.probabilities(table)
+        ranker = self._ranker
+        if ranker is not None:
+            return ranker.probabilities(self.describe(query, ranker.devices, rows)[1])
+        fused = self.fused(self._wide.consider(query)[1])
         order = np.argsort(fused.rows)
         near = np.minimum(np.searchsorted(fused.rows, rows, sorter=order), len(order) - 1)
         if not len(order):
             return np.zeros(len(rows))
         return np.where(fused.rows[order[near]] == rows, fused.scores[order[near]], 0.0)
+
+    @property
+    def unranked(self) -> str:
+        """Why fusion ranks although the bundle was made with a ranker; empty where all is well."""
+        stale = self.bundle.ranker is not None and self._ranker is None
+        return "the bundle's ranker knows other features" if stale else self.bundle.unranked
+
+    @property
+    def _wide(self) -> "Engine":
+        """Given articles may stand far down in what sources propose."""
+        return dataclasses.replace(self, depth=max(self.depth, WIDE))
 
     @property
     def _ranker(self) -> Ranker | None:
@@ -132,16 +141,18 @@ class Engine:
         proposals: Sequence[Candidates],
         fused: Fused,
         devices: Sequence[str],
+        rows: Int32,
     ) -> Float32:
         union = fused.rows, fused.scores
-        return features(self.live, situation, proposals, union, fused.rows, devices=devices)
+        return features(self.live, situation, proposals, union, rows, devices=devices)
 
     def _ranked(self, situation: Situation, proposals: Sequence[Candidates], fused: Fused) -> Fused:
         """Return what was fused in the order that was learned, where there is a ranker for it."""
         ranker = self._ranker
         if ranker is None or not len(fused.rows):
             return fused
-        chances = ranker.probabilities(self._features(situation, proposals, fused, ranker.devices))
+        table = self._features(situation, proposals, fused, ranker.devices, fused.rows)
+        chances = ranker.probabilities(table)
         order = np.lexsort((fused.rows, -chances))
         return Fused(fused.rows[order], chances[order], fused.parts[:, order])
 
@@ -292,6 +303,6 @@ class Engine:
 
 
 WIDE = 2000
-"""Candidates asked of each source where given articles are to be ranked by fusion."""
+"""Candidates asked of each source where given articles are to be ranked."""
 RECENT = 100
 """Latest articles of a reader from whom a taste is folded in."""

@@ -7,6 +7,7 @@
     ├── DataError              a row, file or table is wrong: names the place
     ├── UnknownArticle         an id that neither the bundle nor the store knows
     ├── Busy                   another process holds what this one needs
+    ├── LibraryMissing         the system lacks a shared library: names the package
     └── BundleError
         ├── BundleMissing      no bundle has been published
         ├── BundleCorrupt      a file differs from its manifest
@@ -34,6 +35,10 @@ class UnknownArticle(RecsysError):
 
 class Busy(RecsysError):
     """Another process holds a lock that this one needs."""
+
+
+class LibraryMissing(RecsysError):
+    """The system lacks a shared library that an optional part needs."""
 
 
 class BundleError(RecsysError):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recsys.arrays import Float32, Float64, Int32
+from recsys.arrays import Float32, Float64, Int32, Int64
 from recsys.candidates import PRIOR_FAST, TRAIL_WEIGHTS, Candidates, Situation
 from recsys.live import Live
 
@@ -34,9 +34,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "rising slow",
         "readers fast",
         "readers slow",
-        "story share",
         "circumstances",
     ),
+    "story": ("story share", "story tellings", "story at home"),
     "age": ("age", "page age", "younger than page"),
     "clicks": ("click rate", "shown"),
     "content": ("likeness to page", "likeness to visit", "closest in visit"),
@@ -67,8 +67,9 @@ def features(
     ``rows`` may hold others too. ``devices`` are the devices that have a code of their own.
     """
     told: Told = {}
-    _sources(told, proposals, fused, rows)
-    _coreading(told, live, situation, rows)
+    order = np.argsort(rows)
+    _sources(told, proposals, fused, rows, order)
+    _coreading(told, live, situation, rows, order)
     _trends(told, live, situation, rows)
     _page(told, live, situation, rows)
     told["device"] = _device(situation.context, devices)
@@ -86,6 +87,7 @@ def _sources(
     proposals: Sequence[Candidates],
     fused: tuple[Int32, Float64],
     rows: Int32,
+    order: Int64,
 ) -> None:
     for source in SOURCE_NAMES:
         told[f"{source} score"] = told[f"{source} rank"] = math.nan
@@ -94,34 +96,34 @@ def _sources(
     for name, found, scores in listed:
         if name not in (*SOURCE_NAMES, "fusion"):
             continue
-        place = _places(found, rows)
-        there = place >= 0
-        score, rank = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
-        score[there] = np.log(scores[place[there]] + 1e-9)
-        rank[there] = place[there]
-        told[f"{name} score"], told[f"{name} rank"] = score, rank
+        rank, place = _meet(found, rows, order)
+        told[f"{name} score"] = _put(np.log(scores[rank] + 1e-9), place, rows, math.nan)
+        told[f"{name} rank"] = _put(rank, place, rows, math.nan)
 
 
-def _coreading(told: Told, live: Live, situation: Situation, rows: Int32) -> None:
+def _coreading(told: Told, live: Live, situation: Situation, rows: Int32, order: Int64) -> None:
     view, board = situation.view, situation.view.board
     trail = situation.trail[: -STEPS - 1 : -1]
     for step in range(1, STEPS + 1):
-        fast = slow = np.full(len(rows), np.nan)
+        fast: Float64 | float = math.nan
+        slow: Float64 | float = math.nan
         if step <= len(trail):
             found, counts = live.successors(view, trail[step - 1], situation.now)
-            place = _places(found, rows)
-            heard = np.where(place >= 0, counts[:, place], 0.0) if len(found) else _zeros(rows)
-            fast, slow = np.log1p(heard[0]), np.log1p(heard[-1])
+            heard, place = _meet(found, rows, order)
+            now, long = (
+                _put(count, place, rows, 0.0) for count in (counts[0][heard], counts[-1][heard])
+            )
+            fast, slow = np.log1p(now), np.log1p(long)
             if step == 1:
                 total = counts.sum(axis=1) if len(found) else np.zeros(2)
                 share = board.share[rows].astype(np.float64)
                 told["lift after 1"] = np.log(
-                    (heard[-1] / max(total[-1], 1e-9) + 1e-5)
+                    (long / max(total[-1], 1e-9) + 1e-5)
                     / (board.usual[rows].astype(np.float64) + 1e-5)
                 )
                 told["heard after 1"] = math.log1p(float(total[0]))
                 told["certainty after 1"] = np.log(
-                    (heard[0] + PRIOR_FAST * share + RARE) / (float(total[0]) + PRIOR_FAST)
+                    (now + PRIOR_FAST * share + RARE) / (float(total[0]) + PRIOR_FAST)
                 )
         told[f"next after {step} fast"], told[f"next after {step} slow"] = fast, slow
     if not trail:
@@ -139,7 +141,10 @@ def _trends(told: Told, live: Live, situation: Situation, rows: Int32) -> None:
     told["rising fast"], told["rising slow"] = now - earlier, earlier - hours
     told["readers fast"] = np.log1p(board.fast[rows])
     told["readers slow"] = np.log1p(board.slow[rows])
-    told["story share"] = np.log(view.story_share[view.catalogue.story[rows]] + RARE)
+    story = view.catalogue.story[rows]
+    told["story share"] = np.log(view.story_share[story] + RARE)
+    told["story tellings"] = np.log(view.tellings.counts[story])
+    told["story at home"] = view.tellings.at(story, situation.site) * 1.0
     lift = live.segments.lift(situation.context, rows, board.earlier[rows], situation.now)
     told["circumstances"] = np.log(lift)
     told["click rate"], told["shown"] = view.click_rate[rows], np.log1p(view.exposure[rows])
@@ -185,15 +190,20 @@ def _device(context: Sequence[str], devices: Sequence[str]) -> float:
     return math.nan
 
 
-def _places(found: Int32, rows: Int32) -> Int32:
-    """Return int32[m]: where each of ``rows`` stands in ``found``, -1 where it does not."""
-    if not len(found):
-        return np.full(len(rows), -1, np.int32)
-    order = np.argsort(found, kind="stable")
-    near = np.minimum(np.searchsorted(found, rows, sorter=order), len(found) - 1)
-    place = order[near]
-    return np.where(found[place] == rows, place, -1).astype(np.int32)
+def _meet(found: Int32, rows: Int32, order: Int64) -> tuple[Int64, Int64]:
+    """Return which of ``found`` are among ``rows`` int32[m], and their places there.
+
+    ``order`` int64[m] sorts ``rows``.
+    """
+    if not len(rows):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    place = order[np.minimum(np.searchsorted(rows, found, sorter=order), len(rows) - 1)]
+    met = np.flatnonzero(rows[place] == found)
+    return met, place[met]
 
 
-def _zeros(rows: Int32) -> Float64:
-    return np.zeros((2, len(rows)))
+def _put(values: np.ndarray, place: Int64, rows: Int32, otherwise: float) -> Float64:
+    """Return f64[m]: ``values`` in their places, and ``otherwise`` in the rest."""
+    column = np.full(len(rows), otherwise)
+    column[place] = values
+    return column

@@ -16,7 +16,7 @@ from recsys.embed import text_of
 from recsys.factors import cold_factors
 from recsys.readers import Readers
 from recsys.segments import Segments
-from recsys.stories import Signatures
+from recsys.stories import Signatures, Tellings
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.trials import PRIOR, Trials, click_rate, trials
@@ -87,6 +87,7 @@ class Live:
             pool_factors=np.empty((0, width), np.float32),
             trials=Trials.none(),
             story_share=np.zeros(len(bundle.catalogue), np.float32),
+            tellings=Tellings.of(bundle.catalogue.story, bundle.catalogue.site),
             click_rate=np.full(len(bundle.catalogue), click_rate(0.0, 0.0), np.float32),
             exposure=np.zeros(len(bundle.catalogue), np.float32),
         )
@@ -312,6 +313,7 @@ class Live:
             related=(*view.related, *zip(near, cosines, strict=True)),
             board=view.board.grown(len(catalogue)),
             story_share=_grown(view.story_share, len(catalogue), 0.0),
+            tellings=Tellings.of(catalogue.story, catalogue.site),
             click_rate=_grown(view.click_rate, len(catalogue), click_rate(0.0, 0.0)),
             exposure=_grown(view.exposure, len(catalogue), 0.0),
         )

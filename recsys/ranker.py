@@ -4,12 +4,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.arrays import Float32, Float64
-from recsys.errors import BundleCorrupt
+from recsys.errors import BundleCorrupt, LibraryMissing
 
 if TYPE_CHECKING:
     import lightgbm
@@ -50,9 +51,11 @@ class Ranker:
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
-        """Read what ``save`` wrote; raises ``BundleCorrupt`` where it cannot be read."""
-        import lightgbm  # wants the OpenMP of the system: only a bundle with a ranker does
+        """Read what ``save`` wrote.
 
+        Raises ``BundleCorrupt`` where it cannot be read, and as ``library``.
+        """
+        lightgbm = library()
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             booster = lightgbm.Booster(model_file=folder / TREES)
@@ -62,6 +65,17 @@ class Ranker:
         if booster.num_feature() != len(ranker.features):
             raise BundleCorrupt(f"the ranker in {folder} does not fit the features it names")
         return ranker
+
+
+def library() -> ModuleType:
+    """Return LightGBM, loaded by those alone who rank; ``LibraryMissing`` where it cannot be."""
+    try:
+        import lightgbm
+    except OSError as error:  # it wants the OpenMP of the system
+        raise LibraryMissing(
+            f"LightGBM cannot be loaded ({error}); install libgomp1 from the system's packages"
+        ) from error
+    return lightgbm
 
 
 def offset(table: Float32, features: Sequence[str]) -> Float64:

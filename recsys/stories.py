@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from datasketch import MinHash
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsys.arrays import Float32, Int32
+from recsys.arrays import Bool, Float32, Int16, Int32, Int64
 from recsys.embed import LONGEST, tokens
 
 Signatures = NDArray[np.uint32]
@@ -86,6 +87,35 @@ def assign(
     alike = similarity(signature, signatures[rows])
     nearest = int(np.argmax(alike))
     return int(story[rows[nearest]]) if alike[nearest] >= SAME else fresh
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tellings:
+    """Who tells which story; most are told once, and of the others there is a list."""
+
+    counts: Int32
+    """int32[A]: by story, the articles that tell it."""
+    told: Int64
+    """int64[T], sorted: ``story * SITES + site`` of stories that are told more than once."""
+
+    @classmethod
+    def of(cls, story: Int32, site: Int16) -> "Tellings":
+        """Return the tellings of articles with ``story`` int32[A] and ``site`` int16[A]."""
+        counts = np.bincount(story, minlength=len(story)).astype(np.int32)
+        shared = np.flatnonzero(counts[story] > 1)
+        return cls(counts, np.unique(story[shared].astype(np.int64) * SITES + site[shared]))
+
+    def at(self, story: Int32, site: int) -> Bool:
+        """Return bool[k]: whether ``story`` int32[k], told more than once, is told at ``site``."""
+        wanted = story.astype(np.int64) * SITES + site
+        if not len(self.told):
+            return np.zeros(len(story), np.bool_)
+        place = np.minimum(np.searchsorted(self.told, wanted), len(self.told) - 1)
+        told: Bool = self.told[place] == wanted
+        return told
+
+
+SITES = 2**16
 
 
 def _shingles(text: str) -> list[bytes]:

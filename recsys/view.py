@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from recsys.arrays import Bool, Float32, Int32
-from recsys.stories import Signatures
+from recsys.stories import Signatures, Tellings
 from recsys.tables import Catalogue
 from recsys.trending import TrendBoard
 from recsys.trials import Trials
@@ -43,6 +43,8 @@ class View:
     """What exploration may show."""
     story_share: Float32
     """f32[A]: by story, the share of openings now that all articles telling it have together."""
+    tellings: Tellings
+    """Who tells which story."""
     click_rate: Float32
     """f32[A]: clicks an impression in boxes, smoothed toward the network's."""
     exposure: Float32

@@ -262,6 +262,8 @@ class Holder:
         bundles.verify(folder)
         fresh = self._assemble(bundles.open_bundle(folder))
         _probe(fresh, now)
+        if fresh.bundle.unranked:
+            log.warning("fusion ranks", bundle=id, reason=fresh.bundle.unranked)
         return fresh
 
     def _following(self, served: Served) -> Served:

@@ -1,114 +1,135 @@
 """Learns from the last days of the past how to correct the fusion of sources."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Float64, Int32, Int64
+from recsys.arrays import Float64, Int16, Int64
 from recsys.bundle import Bundle
-from recsys.engine import Engine
-from recsys.features import FEATURES
-from recsys.history import History, Step
-from recsys.live import Live
+from recsys.errors import LibraryMissing
+from recsys.features import FEATURES, GROUPS
+from recsys.history import History
 from recsys.policy import Policy
-from recsys.ranker import Ranker, offset
-from recsys.replay import Ask, Listed, replay
-from recsys.served import EngineSystem
+from recsys.ranker import Ranker, library, offset
 from training.fit import fit
+from training.questions import Questions, questions
 from training.recipe import Recipe
 from training.stages import Report, silent, stage
 
 if TYPE_CHECKING:
     import lightgbm
 
-WINDOW = 86_400
-"""Seconds before the end of the past from which questions are taken."""
-FEWEST = 200
-"""Questions below which nothing is learned: fusion alone is safer."""
-MOST_DEVICES = 20
 SHRINKAGE = 10.0
 """Added to the curvature of a leaf: what few questions say moves it little."""
 LEAF = 100
 """Candidates that a leaf holds at least."""
+HELD_OUT = 5
+"""The last of so many parts of the questions tells whether trees are worth having."""
 
 
-def learn(
-    history: History,
-    recipe: Recipe,
-    now: int,
-    make: Callable[[History, int], Bundle],
-    policy: Policy | None = None,
-) -> Ranker | None:
-    """Return a ranker learned from what was known before ``now``, None where that is too little.
+def learn(asked: Questions, recipe: Recipe, without: Collection[str] = ()) -> Ranker:
+    """Return a ranker learned from questions; it knows nothing of the groups ``without``.
 
-    A bundle of everything before the last ``WINDOW`` seconds, made by ``make``, is replayed through
-    them; about ``recipe.rank_questions`` next clicks, drawn by ``recipe.seed``, are what the trees
-    learn from. So each feature is just what a service would have known at that moment.
+    Those of ``recsys.features.GROUPS`` may be left out, to see what they are worth. The log of
+    the fusion score stays where trees start from. Raises ``KeyError`` for an unknown group.
     """
-    start = now - WINDOW
-    past, known = history.before(start), history.before(now)
-    openings = len(known.interactions.reads().between(start, now))
-    if not len(past.interactions) or openings < FEWEST:
-        return None
-    bundle = make(past, start)
-    still = dataclasses.replace(policy or Policy(), exploration=0.0)
-    devices = _devices(known.contexts)
-    witness = _Witness(Engine(bundle, Live(bundle), still), known, devices)
-    replay(
-        witness,
-        known,
-        cut=start,
-        end=now,
-        task="next click",
-        share=min(1.0, recipe.rank_questions / openings),
-        seed=recipe.seed,
-    )
-    if len(witness.tables) < FEWEST:
-        return None
-    table, opened = np.concatenate(witness.tables), np.concatenate(witness.opened)
-    sizes = np.array([len(part) for part in witness.tables], np.int64)
-    return Ranker(grow(table, opened, sizes, recipe), FEATURES, devices)
+    trees, _ = grow(asked, recipe, without)
+    return Ranker(trees, FEATURES, asked.devices)
 
 
 def with_ranker(
-    bundle: Bundle, history: History, recipe: Recipe, now: int, *, report: Report = silent
+    bundle: Bundle,
+    history: History,
+    recipe: Recipe,
+    now: int,
+    policy: Policy | None = None,
+    *,
+    report: Report = silent,
 ) -> Bundle:
     """Return ``bundle``, made of what was known before ``now``, with a ranker where one is wanted.
 
-    Where too little is known to learn from, fusion ranks alone.
+    It corrects the fusion of ``policy``. Where too little is known to learn from, where trees do
+    not predict the last of the questions better than fusion does, or where the system cannot load
+    LightGBM, fusion ranks alone, and the report says so.
     """
     if not recipe.rank_questions:
         return bundle
+    with stage("ranking", report) as note:
+        try:
+            library()
+        except LibraryMissing as error:
+            note(f"fusion ranks: {error}")
+            return bundle
+        ranker, result = _worthy(ask(history, recipe, now, policy), recipe)
+        note(result)
+    return dataclasses.replace(bundle, ranker=ranker)
+
+
+def ask(
+    history: History, recipe: Recipe, now: int, policy: Policy | None = None
+) -> Questions | None:
+    """Return what rankers of one recipe learn from, None where that is too little."""
 
     def past(known: History, at: int) -> Bundle:
         return fit(known.articles, known.visitors, known.interactions, recipe, at)
 
-    with stage("ranking", report) as note:
-        ranker = learn(history, recipe, now, past)
-        note(f"{ranker.booster.num_trees()} trees" if ranker else "too few clicks to learn from")
-    return dataclasses.replace(bundle, ranker=ranker)
+    return questions(history, now, recipe.rank_questions, past, policy, seed=recipe.seed)
 
 
-def grow(table: Float32, opened: Bool, sizes: Int64, recipe: Recipe) -> "lightgbm.Booster":
-    """Return trees fitted to q questions, one after another in ``table`` f32[sum(sizes), F].
+def _worthy(asked: Questions | None, recipe: Recipe) -> tuple[Ranker | None, str]:
+    """Return a ranker that has proved itself on what it had not seen, or None, and the story."""
+    if asked is None:
+        return None, "too few clicks to learn from"
+    kept = len(asked) - len(asked) // HELD_OUT
+    gain = _gain(asked.part(kept, len(asked)), *grow(asked.part(0, kept), recipe))
+    if gain <= 0:
+        return None, f"fusion stays: trees lose {-gain:.3f} nats a click on the last clicks"
+    ranker = learn(asked, recipe)
+    trees, boxes = ranker.booster.num_trees(), asked.boxes
+    return ranker, f"{trees} trees from {len(asked)} clicks, {boxes} of them in boxes"
 
-    ``opened`` bool[sum(sizes)] marks one candidate of each question and ``sizes`` int64[q] are
-    their numbers of candidates. The loss is the conditional logit's, ``-log softmax`` of the one
-    that was opened (McFadden, 1974), with the log of the fusion score as the offset.
+
+def _gain(asked: Questions, trees: "lightgbm.Booster", examined: Float64) -> float:
+    """Return how many nats likelier a click is to trees than to fusion, on average."""
+    start = offset(asked.table, FEATURES) + _looks(asked.slot, np.log(examined))
+    learned = start + trees.predict(asked.table, raw_score=True, num_threads=1)
+    of = _Softmax(asked.sizes)
+    with np.errstate(divide="ignore"):
+        before, after = (np.log(of(odds)[asked.opened]) for odds in (start, learned))
+    return float(np.mean(after - before))
+
+
+def grow(
+    asked: Questions, recipe: Recipe, without: Collection[str] = ()
+) -> tuple["lightgbm.Booster", Float64]:
+    """Return trees fitted to questions, and f64[S]: how often each slot is looked at.
+
+    The loss is the conditional logit's, ``-log softmax`` of the one that was opened (McFadden,
+    1974), with the log of the fusion score as the offset. In boxes the log odds of a card are those
+    plus a number for its slot: a click needs a look and a liking, ``P = examined[slot] · liked``
+    (the position-based model; Craswell et al., 2008), and where clicks are rare the chances that
+    one of two cards is the one clicked stand as these products. The numbers are learned with the
+    trees, by a step of Newton's before each (as in LightGBM's own unbiased lambdarank), and left
+    behind when they serve: nothing that is yet to be placed has a slot. The first slot counts 1.
     """
-    import lightgbm  # it wants the system's OpenMP, which only those who rank may be asked for
-
+    lightgbm = library()
+    table = asked.table
+    if without:
+        left = np.array([name for group in without for name in GROUPS[group]])
+        table = table.copy()
+        table[:, np.isin(FEATURES, left)] = np.nan  # on what is never known nothing can split
     data = lightgbm.Dataset(
         table,
-        opened.astype(np.float32),
-        init_score=offset(table, FEATURES),
+        asked.opened.astype(np.float32),
+        init_score=offset(asked.table, FEATURES),
         feature_name=[name.replace(" ", "_") for name in FEATURES],
         free_raw_data=True,
     )
+    loss = _Loss(asked)
     settings = {
-        "objective": _loss(sizes),
+        "objective": lambda odds, data: loss.slopes(odds),  # an object would be copied
         "num_leaves": recipe.rank_leaves,
         "learning_rate": recipe.rank_rate,
         "min_data_in_leaf": LEAF,
@@ -119,54 +140,54 @@ def grow(table: Float32, opened: Bool, sizes: Int64, recipe: Recipe) -> "lightgb
         "force_row_wise": True,
         "verbosity": -1,
     }
-    return lightgbm.train(settings, data, recipe.rank_trees)
+    trees = lightgbm.train(settings, data, recipe.rank_trees)
+    return trees, np.exp(loss.look)
 
 
-def _loss(
-    sizes: Int64,
-) -> Callable[[Float64, "lightgbm.Dataset"], tuple[Float64, Float64]]:
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    question = np.repeat(np.arange(len(sizes)), sizes)
+class _Softmax:
+    """The chances of candidates, question by question."""
 
-    def slopes(odds: Float64, data: "lightgbm.Dataset") -> tuple[Float64, Float64]:
-        chances = np.exp(odds - np.maximum.reduceat(odds, starts)[question])
-        chances /= np.add.reduceat(chances, starts)[question]
-        return chances - np.asarray(data.get_label()), np.maximum(chances * (1 - chances), 1e-6)
+    def __init__(self, sizes: Int64) -> None:
+        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._question = np.repeat(np.arange(len(sizes)), sizes)
 
-    return slopes
-
-
-class _Witness(EngineSystem):
-    """An engine that keeps how it saw the candidates, once it is told which one was opened."""
-
-    def __init__(self, engine: Engine, history: History, devices: Sequence[str]) -> None:
-        super().__init__("witness", engine, history)
-        self.tables: list[Float32] = []
-        self.opened: list[Bool] = []
-        self._devices = devices
-        self._asked: tuple[Int32, Float32] | None = None
-
-    def tell(self, ask: Ask, k: int) -> Listed:
-        """Describe the candidates; nobody looks at the answer."""
-        rows, table = self.engine.describe(self.query(ask, k), self._devices)
-        self._asked = rows, table
-        return Listed.bare(rows[:0])
-
-    def observe(self, step: Step) -> None:
-        """Take the opening as the answer to the question just asked."""
-        if self._asked is not None:
-            rows, table = self._asked
-            target = str(self._history.articles[step.article].id)
-            opened = rows == self.engine.live.view.catalogue.ids.row(target)
-            if opened.any():
-                self.tables.append(table)
-                self.opened.append(opened)
-            self._asked = None
-        super().observe(step)
+    def __call__(self, odds: Float64) -> Float64:
+        if not len(odds):
+            return odds
+        chances = np.exp(odds - np.maximum.reduceat(odds, self._starts)[self._question])
+        return chances / np.add.reduceat(chances, self._starts)[self._question]
 
 
-def _devices(contexts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    found = {
-        part.partition(":")[2] for parts in contexts for part in parts if part[:7] == "device:"
-    }
-    return tuple(sorted(found)[:MOST_DEVICES])
+class _Loss:
+    """The slopes of the loss; between trees it learns how often each slot is looked at."""
+
+    def __init__(self, asked: Questions) -> None:
+        self._of = _Softmax(asked.sizes)
+        boxed = np.repeat(asked.slot[asked.opened] >= 0, asked.sizes)
+        self._boxed = np.flatnonzero(boxed)
+        self._of_boxed = _Softmax(asked.sizes[asked.slot[asked.opened] >= 0])
+        self._slot, self._opened = asked.slot, asked.opened.astype(np.float64)
+        self.look = np.zeros(int(asked.slot.max(initial=0)) + 1)
+        """f64[S]: log odds that a slot adds to those of its card, 0 for the first"""
+
+    def slopes(self, odds: Float64) -> tuple[Float64, Float64]:
+        """Return f64[n] twice: slope and curvature of the loss for each candidate's log odds."""
+        self._look(odds[self._boxed])
+        chances = self._of(odds + _looks(self._slot, self.look))
+        return chances - self._opened, np.maximum(chances * (1 - chances), 1e-6)
+
+    def _look(self, odds: Float64) -> None:
+        """Take a step of Newton's, half of one: slots share their box, so each one's step counts
+        for the others too."""
+        slot, opened = self._slot[self._boxed], self._opened[self._boxed]
+        chances = self._of_boxed(odds + self.look[slot])
+        slope = np.bincount(slot, chances - opened, len(self.look)) + self.look
+        bend = np.bincount(slot, chances * (1 - chances), len(self.look)) + 1.0
+        self.look -= 0.5 * slope / bend
+        self.look -= self.look[0]
+
+
+def _looks(slot: Int16, look: Float64) -> Float64:
+    """Return f64[n]: what each candidate's slot adds to its log odds; 0 outside of boxes."""
+    within = np.minimum(slot, len(look) - 1)
+    return np.where(slot >= 0, look[within], 0.0)

@@ -1,8 +1,10 @@
 """A learned ranking corrects the fusion of sources, and where it cannot be had, fusion ranks."""
 
+import builtins
 import dataclasses
 import itertools
 import json
+import sys
 
 import lightgbm
 import numpy as np
@@ -126,8 +128,46 @@ def test_a_page_that_tells_nothing_is_answered(bundle, ranker, query):
 
 
 def test_features_of_another_time_leave_the_ranking_to_fusion(bundle, ranker):
-    stale = dataclasses.replace(ranker, features=(*FEATURES[1:], "moon"))
-    assert shown(engine(bundle, stale)) == shown(engine(bundle))
+    stale = engine(bundle, dataclasses.replace(ranker, features=(*FEATURES[1:], "moon")))
+    assert shown(stale) == shown(engine(bundle))
+    assert any("other features" in note for note in stale.recommend(PAGE).notes)
+    assert not engine(bundle, ranker).recommend(PAGE).notes
+
+
+def test_where_the_system_cannot_load_lightgbm_fusion_ranks_and_says_so(
+    tmp_path, bundle, ranker, monkeypatch
+):
+    folder = write(dataclasses.replace(bundle, ranker=ranker), tmp_path)
+    # As ctypes fails on a machine without libgomp1.
+    monkeypatch.delitem(sys.modules, "lightgbm")
+    monkeypatch.setattr("builtins.__import__", _without_openmp(builtins.__import__))
+    opened = open_bundle(folder)
+    assert opened.ranker is None
+    live = Live(opened)
+    live.refresh(NOW)
+    lacking = Engine(opened, live, PLAIN)
+    assert shown(lacking) == shown(engine(bundle))
+    assert any("libgomp1" in note for note in lacking.recommend(PAGE).notes)
+
+
+def _without_openmp(load):
+    def broken(name, *rest, **more):
+        if name == "lightgbm":
+            raise OSError("libgomp.so.1: cannot open shared object file")
+        return load(name, *rest, **more)
+
+    return broken
+
+
+def test_given_articles_are_described_however_far_down_sources_list_them(bundle):
+    made = dataclasses.replace(engine(bundle), depth=1)
+    proposed, _ = made.describe(PAGE)
+    wanted = np.arange(24, dtype=np.int32)[::-1]
+    rows, table = made.describe(PAGE, (), wanted)
+    assert rows is wanted
+    assert np.count_nonzero(~np.isnan(table[:, FEATURES.index("fusion rank")])) > len(proposed)
+    ages = np.log1p(NOW - bundle.catalogue.published[wanted])
+    assert table[:, FEATURES.index("age")] == pytest.approx(ages)
 
 
 def test_features_say_what_their_names_say(bundle):

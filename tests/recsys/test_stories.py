@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from recsys.embed import TfidfSvd
 from recsys.index import ArticleIndex
-from recsys.stories import WIDTH, assign, group, signatures, similarity
+from recsys.stories import WIDTH, Tellings, assign, group, signatures, similarity
 
 WORDS = [f"word{n}" for n in range(400)]
 
@@ -92,6 +92,17 @@ def test_a_fresh_article_joins_the_story_it_copies():
     assert assign(copy, near, marks, story, 10) == 1
     assert assign(new, near, marks, story, 10) == 10
     assert assign(copy, np.array([-1], np.int32), marks, story, 10) == 10
+
+
+def test_who_tells_a_story_is_known_where_more_than_one_does():
+    story = np.array([0, 1, 0, 3, 3, 0], np.int32)
+    site = np.array([0, 1, 2, 1, 1, 2], np.int16)
+    tellings = Tellings.of(story, site)
+    assert tellings.counts[story].tolist() == [3, 1, 3, 2, 2, 3]
+    assert tellings.at(story, 2).tolist() == [True, False, True, False, False, True]
+    assert tellings.at(story, 1).tolist() == [False, False, False, True, True, False]
+    assert not tellings.at(story, -1).any()
+    assert not Tellings.of(story[:0], site[:0]).at(story, 0).any()
 
 
 def test_real_duplicates_are_found_without_joining_other_news():
