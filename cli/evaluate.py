@@ -1,6 +1,8 @@
 """``recsys evaluate``: how good the answers would have been, beside what is simpler."""
 
 import dataclasses
+import shlex
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -171,6 +173,7 @@ def evaluate(
             recipe=dataclasses.asdict(setup.recipe),
             report=progress,
         )
+    found = dataclasses.replace(found, command=shlex.join(["recsys", *sys.argv[1:]]))
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(found.created))
     save = save or setup.var / "evaluations" / f"{stamp}.json"
     write(save, found.dump())

@@ -149,6 +149,8 @@ class Evaluation:
     examples: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences on what was found or left out, for people."""
+    command: str = ""
+    """What was typed, to type it again; empty where nothing was."""
 
     def select(
         self, task: str, metric: str, *, segment: str = "", system: str | None = None

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import shlex
 import tomllib
 from collections import Counter
 from html.parser import HTMLParser
@@ -316,13 +317,25 @@ def test_settings_are_a_configuration(finding):
     assert settings(dataclasses.replace(known, recipe={}, policy={})) == ""
 
 
-def test_what_to_type_to_repeat_it_is_what_was_asked(finding):
-    typed = command(finding()).replace("\\\n", " ").split()
-    assert typed[:2] == ["recsys", "evaluate"]
-    assert typed[typed.index("--cut") + 1] == "2017-10-11T03:00:00"
-    assert typed[typed.index("--end") + 1] == "2017-10-14T03:00:00"
-    assert typed[typed.index("--seed") + 1] == "7"
-    assert typed.count("--system") == 4
+def test_what_to_type_to_repeat_it_is_what_was_typed_with_the_days_that_it_meant(finding):
+    known = dataclasses.replace(
+        finding(), command="recsys --var 'my net' evaluate --cut=2017-10-11"
+    )
+    assert shlex.split(command(known).replace("\\\n", "")) == [
+        *("recsys", "--var", "my net", "evaluate", "--cut=2017-10-11"),
+        *("--end", "2017-10-14T03:00:00"),
+    ]
+
+
+def test_what_was_not_typed_is_written_from_what_was_asked(finding):
+    words = shlex.split(command(finding()).replace("\\\n", ""))
+    assert words[:4] == ["recsys", "evaluate", "--split", "one cut"]
+    given = dict(itertools.pairwise(words))
+    assert given["--cut"] == "2017-10-11T03:00:00"
+    assert given["--end"] == "2017-10-14T03:00:00"
+    assert given["--seed"] == "7"
+    assert given["--warm-up"] == "1"
+    assert words.count("--system") == 4
 
 
 @pytest.mark.parametrize(

@@ -68,12 +68,13 @@ def gaps(
         _array(found[name].low for name in names),
         _array(found[name].high for name in names),
     )
+    reference = plots.shortened(evaluation.systems[0].name)
     table = every_difference(evaluation, task)
     rows = tuple(row for row in table.rows if row[0].text in names)
     return [
         Figure(
             title,
-            plots.dots(names, [series], f"{metric} above {evaluation.systems[0].name}", zero=True),
+            plots.dots(names, [series], f"{metric} above {reference}", zero=True),
             Table(title, table.head, rows),
             f"The line at 0 is {evaluation.systems[0].name}. What lies left of it with its whole"
             " whisker is worse, what lies right of it is better.",

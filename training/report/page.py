@@ -100,15 +100,23 @@ def settings(evaluation: Evaluation) -> str:
 
 
 def command(evaluation: Evaluation) -> str:
-    """Return what to type to ask the same of the same store."""
-    words = ["recsys", "evaluate"]
-    words += ["--cut", _iso(evaluation.cut), "--end", _iso(evaluation.end)]
-    words += ["--seed", str(evaluation.seed)]
-    words += ["--questions", "0"] if all(a.questions == a.of for a in evaluation.asked) else []
-    lines = [shlex.join(words)]
-    lines += [f"--task {shlex.quote(task)}" for task in tasks(evaluation)]
-    lines += [f"--system {shlex.quote(system.name)}" for system in evaluation.systems]
-    return " \\\n    ".join(lines)
+    """Return what to type to ask the same again: what was typed, with the days that it meant."""
+    typed = shlex.split(evaluation.command)
+    if not typed:
+        typed = ["recsys", "evaluate", "--split", evaluation.split]
+        typed += ["--warm-up", f"{evaluation.warm_up / HOUR:g}", "--seed", str(evaluation.seed)]
+        for task in tasks(evaluation):
+            typed += ["--task", task]
+        for system in evaluation.systems:
+            typed += ["--system", system.name]
+    for option, at in ("--cut", evaluation.cut), ("--end", evaluation.end):
+        if not any(word.partition("=")[0] == option for word in typed):
+            typed += [option, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))]
+    options = (
+        f" \\\n    {word}" if word.startswith("--") else f" {word}"
+        for word in map(shlex.quote, typed)
+    )
+    return "".join(options).strip()
 
 
 def _chapter(evaluation: Evaluation, task: str, id: str) -> Chapter:
@@ -201,7 +209,3 @@ def _written(values: Any) -> Any:
     if isinstance(values, Iterable):
         return [_written(value) for value in values if value is not None]
     return str(values)
-
-
-def _iso(at: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))

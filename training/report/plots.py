@@ -106,7 +106,8 @@ def dots(
             axes.get_yticklabels()[strong].set_fontweight("bold")
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.margins(x=0.06)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        widest = max(sum(map(_width, shortened(row))) for row in rows)
+        axes.xaxis.set_major_locator(MaxNLocator(2 if widest > 18 else 3 if widest > 12 else 4))
         axes.set_xlabel(label)
         return _written(figure)
 
