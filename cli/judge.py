@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from cli import judged
 from cli import setup as setups
 from cli.histories import day, open_history
 from cli.setup import Setup, parse_time
@@ -156,7 +156,7 @@ def judge(
     if json:
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return
-    _print(answer)
+    judged.show(answer)
 
 
 def _known(option: str, names: list[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
@@ -179,8 +179,9 @@ def _some(
     boxed = events.at[events.slate >= 0]
     if not len(boxed):
         raise DataError(
-            f"no event in the store {setup.store_url} says of which slate it is; expected"
-            " impressions and clicks with slate, position and propensity, as the widget sends them"
+            f"no event before {day(until)} in the store {setup.store_url} says of which slate it"
+            " is; expected impressions and clicks with slate, position and propensity, as the"
+            " widget sends them"
         )
     raise DataError(
         f"no slate was first seen from {day(start)} to {day(until)}; the store holds some from"
@@ -293,65 +294,3 @@ def _estimates(
     from training.offpolicy import judge as judged
 
     return judged(slates, target, fit=click_rates, clip=clip)
-
-
-def _print(answer: dict[str, Any]) -> None:
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = max(out.width, 140)  # a file has room for whole intervals
-    aside = answer["set_aside"]
-    out.print(
-        f"{answer['logged']:,} slates were logged from {day(answer['cut'])} to"
-        f" {day(answer['end'])}"
-        + (
-            f"; {aside:,} were not, or no longer, shuffled evenly and are set aside"
-            if aside
-            else ""
-        )
-        + f". Of the {answer['cards']:,} cards of {answer['slates']:,} of them"
-        f" {answer['left_to_chance']:,} were left to chance.",
-        soft_wrap=True,
-    )
-    if answer["refusal"]:
-        out.print(answer["refusal"], soft_wrap=True)
-        return
-    what = "the same cards in another order" if answer["fill"] == "order" else "boxes filled anew"
-    table = Table("target", "method", title=f"Clicks a slate, {what}")
-    for column in ("clicks", "gain", "effective slates", "support", "clipped"):
-        table.add_column(column, justify="right")
-    was, *_ = answer["targets"][0]["estimates"]
-    table.add_row("as logged", "-", _interval(was.clicks), *["-"] * 4, end_section=True)
-    for told in answer["targets"]:
-        _, *found = told["estimates"]
-        for place, estimate in enumerate(found):
-            table.add_row(
-                "" if place else escape(told["target"]),
-                estimate.method,
-                "-" if estimate.warning else _interval(estimate.clicks),
-                "-" if estimate.warning else _interval(estimate.gain, "+"),
-                f"{estimate.effective:,.0f}",
-                f"{estimate.support.mean:.2f}",
-                f"{estimate.clipped:.1%}",
-                end_section=estimate is found[-1],
-            )
-    out.print(table)
-    for told in answer["targets"]:
-        out.print(escape(_verdict(told["target"], told["estimates"][-1])), soft_wrap=True)
-
-
-def _interval(value: Any, sign: str = "") -> str:
-    mean, low, high = (round(part, 4) + 0.0 for part in (value.mean, value.low, value.high))
-    return f"{mean:{sign}.4f} [dim]({low:{sign}.4f} to {high:{sign}.4f})[/]"
-
-
-def _verdict(name: str, estimate: "Estimate") -> str:
-    """Return in words what the log tells of a policy."""
-    gain = estimate.gain
-    if estimate.warning:
-        return f"{name}: the log cannot tell. {estimate.warning}"
-    told = f"{gain.mean:+.4f} clicks a slate, {gain.low:+.4f} to {gain.high:+.4f}"
-    if gain.low > 0:
-        return f"{name}: more would have been clicked ({told})."
-    if gain.high < 0:
-        return f"{name}: less would have been clicked ({told})."
-    return f"{name}: no difference is shown ({told})."
