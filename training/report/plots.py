@@ -21,7 +21,7 @@ from recsys.arrays import Float64
 
 WIDTH = 320
 """Of every panel, in the page's pixels where it is shown at its own size: it fits a phone."""
-LETTERS = 23
+LETTERS = 25
 """Longest name of a row, in letters of which a Chinese or Japanese one counts two."""
 INK, QUIET, LINE = "#010101", "#020202", "#030303"
 SERIES = ("#040404", "#050505", "#060606")
