@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,13 +23,13 @@ from data.sample.generate import Size, generate
 from recsys.baselines import MostPopular
 from recsys.history import History
 from recsys.ids import Vocabulary
-from recsys.offpolicy import Estimate
+from recsys.offpolicy import Estimate, estimates
 from recsys.tables import Interactions
 from recsys.types import NEVER, Article, ArticleId, Kind
 from training.hindsight import hindsight, seen
-from training.offpolicy import LoggedSlate, Target, click_rates, judge, reranked
+from training.offpolicy import LoggedSlate, Target, click_rates, reranked, weighed
 
-SIZE = Size(articles=300, readers=400, events=30_000)
+SIZE = Size(articles=300, readers=400, events=20_000)
 END = 1_795_392_000
 CLIP = 3.0
 """A slate of six gives weights of up to six."""
@@ -87,30 +88,39 @@ class Network:
 
 
 def main(networks: int) -> None:
-    """Measure on ``networks`` of them."""
+    """Measure on ``networks`` of them; Ctrl-C prints what was found so far."""
     truths: dict[str, list[float]] = defaultdict(list)
     found: dict[tuple[str, str], list[Estimate]] = defaultdict(list)
+    with suppress(KeyboardInterrupt):
+        judge(networks, truths, found)
+    print(file=sys.stderr)
+    print("| target | method | interval holds the truth | bias | width | true clicks a slate |")
+    print("|---|---|---|---|---|---|")
+    for (name, method), told in found.items():
+        print(f"| {name} | {method} | {measured(told, np.array(truths[name][: len(told)]))} |")
+
+
+def judge(
+    networks: int,
+    truths: dict[str, list[float]],
+    found: dict[tuple[str, str], list[Estimate]],
+) -> None:
+    """Add what each network tells of each target to what is true and to what was found."""
     for seed in range(networks):
         network = Network.generated(seed)
         for name, target in network.targets(seed):
             truths[name].append(network.value(target))
-            told = judge(network.slates, target, fit=click_rates)
-            clipped = judge(network.slates, target, fit=click_rates, clip=CLIP)
-            for estimate in told:
+            cards = weighed(network.slates, target, fit=click_rates)
+            for estimate in estimates(cards):
                 found[name, estimate.method].append(estimate)
-            for estimate in clipped[1:]:
+            for estimate in estimates(cards, clip=CLIP)[1:]:
                 found[name, f"{estimate.method}, clipped at {CLIP:g}"].append(estimate)
         print(f"\r{seed + 1} of {networks}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    print("| target | method | interval holds the truth | bias | width | true clicks a slate |")
-    print("|---|---|---|---|---|---|")
-    for (name, method), estimates in found.items():
-        print(f"| {name} | {method} | {measured(estimates, np.array(truths[name]))} |")
 
 
-def measured(estimates: list[Estimate], true: np.ndarray) -> str:
+def measured(told: list[Estimate], true: np.ndarray) -> str:
     """Return the rest of a line, with the 95 % interval of a share and of a bias."""
-    mean, low, high = (column(estimates, part) for part in ("mean", "low", "high"))
+    mean, low, high = (column(told, part) for part in ("mean", "low", "high"))
     hits = int(np.sum((low <= true) & (true <= high)))
     share = stats.binomtest(hits, len(true)).proportion_ci(method="wilson")
     off = mean - true
@@ -121,9 +131,9 @@ def measured(estimates: list[Estimate], true: np.ndarray) -> str:
     )
 
 
-def column(estimates: list[Estimate], part: str) -> np.ndarray:
+def column(told: list[Estimate], part: str) -> np.ndarray:
     """Return f64[n]: one number of each interval."""
-    return np.array([getattr(estimate.clicks, part) for estimate in estimates])
+    return np.array([getattr(estimate.clicks, part) for estimate in told])
 
 
 def _events(table: pa.Table, known: truth.Truth) -> tuple[Vocabulary, Interactions]:

@@ -8,7 +8,7 @@ import numpy as np
 from recsys import offpolicy
 from recsys.arrays import Bool, Float64, Int16, Int32, Int64
 from recsys.errors import DataError
-from recsys.offpolicy import Estimate
+from recsys.offpolicy import Cards, Estimate
 from recsys.tables import Interactions
 from recsys.types import Kind
 
@@ -116,6 +116,16 @@ def judge(
     not seen the clicks it is corrected by. A reader is the visitor, of unknown ones the visit.
     Raises as ``recsys.offpolicy``.
     """
+    return offpolicy.estimates(weighed(slates, target, fit=fit), clip=clip)
+
+
+def weighed(
+    slates: Sequence[LoggedSlate],
+    target: Target,
+    *,
+    fit: Callable[[Sequence[LoggedSlate]], Model] | None = None,
+) -> Cards:
+    """Return the cards of slates with all that ``judge`` goes by."""
     reader = _readers(slates)
     models = _crossed(slates, reader, fit) if fit else [None] * len(slates)
     columns = [_columns(s, target(s), model) for s, model in zip(slates, models, strict=True)]
@@ -124,7 +134,7 @@ def judge(
         for column in (zip(*columns, strict=True) if columns else [()] * 5)
     )
     size = [len(s.rows) for s in slates]
-    cards = offpolicy.Cards(
+    return Cards(
         slate=np.repeat(np.arange(len(slates)), size),
         clicked=clicked,
         propensity=propensity,
@@ -133,7 +143,6 @@ def judge(
         predicted=predicted if fit else None,
         expected=expected if fit else None,
     )
-    return offpolicy.estimates(cards, clip=clip)
 
 
 def reranked(scorer: Scorer) -> Target:
