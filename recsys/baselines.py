@@ -101,5 +101,6 @@ class CoVisitation:
 
 def most(counts: Int64, k: int, ask: Ask) -> Int32:
     """Return the rows of the ``k`` largest positive counts not opened yet, ties by row."""
-    rows = top(counts, k + len(ask.opened)).tolist()
-    return np.array([r for r in rows if counts[r] > 0 and r not in ask.opened][:k], np.int32)
+    counted = np.flatnonzero(counts > 0)
+    rows = counted[top(counts[counted], k + len(ask.opened))].tolist()
+    return np.array([row for row in rows if row not in ask.opened][:k], np.int32)

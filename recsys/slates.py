@@ -66,7 +66,7 @@ class Slates:
         events, places = self._events, self._places
         if self._next == len(places) or places[self._next] >= place:
             return
-        stop = int(min(np.searchsorted(places, place), np.searchsorted(self._at, end)))
+        stop = int(min(places.searchsorted(place), self._at.searchsorted(end)))
         while self._next < stop:
             i, begun = self._next, self._slate
             begins = begun < len(self._first) and self._first[begun] == i
