@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -169,6 +170,63 @@ def found(
 @pytest.fixture(scope="session")
 def finding() -> Callable[..., Evaluation]:
     return found
+
+
+SCRIPT = "<script>window.ran = 1</script>"
+IMAGE = "\"onload=\"window.ran=1\" '><img src=x onerror='window.ran=1'>"
+LONG = "港のフェリー、夜通し運航へ：" * 12
+CLOSING = "]]></title></style></svg></details></table>"
+
+
+def with_hostile_names(known: Evaluation) -> Evaluation:
+    """The same with names of the worst kind wherever a name may stand."""
+    names = {"engine": f"engine {SCRIPT}", "co-visitation": IMAGE, "latest": LONG + CLOSING}
+
+    def renamed(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        swapped = []
+        for value in values:
+            changes = {
+                field: names.get(getattr(value, field), getattr(value, field))
+                for field in ("system", "against")
+                if hasattr(value, field)
+            }
+            if getattr(value, "part", "") == "daily":
+                changes["part"] = CLOSING + SCRIPT
+            if getattr(value, "metric", "") == "site: daily":
+                changes["metric"] = f"site: {IMAGE}{LONG}"
+            swapped.append(dataclasses.replace(value, **changes))
+        return tuple(swapped)
+
+    cards = tuple(
+        dataclasses.replace(card, title=SCRIPT + LONG, reason=IMAGE, source=CLOSING, site=SCRIPT)
+        for card in known.examples[0].cards
+    )
+    example = dataclasses.replace(
+        known.examples[0], title=IMAGE, visit=(LONG, SCRIPT), opened=CLOSING, cards=cards
+    )
+    missed = dataclasses.replace(
+        example, title="", cards=tuple(dataclasses.replace(card, opened=False) for card in cards)
+    )
+    return dataclasses.replace(
+        known,
+        data=CLOSING + SCRIPT,
+        bundle=IMAGE,
+        split=SCRIPT,
+        recipe={**known.recipe, "note": f'{SCRIPT}"\n[x]', SCRIPT: [IMAGE, None], "unset": None},
+        notes=(SCRIPT, LONG),
+        systems=tuple(
+            dataclasses.replace(s, name=names.get(s.name, s.name)) for s in known.systems
+        ),
+        measures=renamed(known.measures),
+        differences=renamed(known.differences),
+        points=renamed(known.points),
+        examples=(example, missed),
+    )
+
+
+@pytest.fixture(scope="session")
+def hostile() -> Callable[[Evaluation], Evaluation]:
+    return with_hostile_names
 
 
 TRAIN = """

@@ -8,7 +8,6 @@ import shlex
 import tomllib
 from collections import Counter
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +19,6 @@ from training.recipe import Recipe
 from training.report.page import command, page, settings, span
 
 VOID = {"meta", "br", "img", "input", "link", "hr"}
-SCRIPT = "<script>window.ran = 1</script>"
-IMAGE = "\"onload=\"window.ran=1\" '><img src=x onerror='window.ran=1'>"
-LONG = "港のフェリー、夜通し運航へ：" * 12
-CLOSING = "]]></title></style></svg></details></table>"
 
 
 class Read(HTMLParser):
@@ -64,52 +59,6 @@ class Read(HTMLParser):
         return " ".join(" ".join(self.text).split())
 
 
-def hostile(known: Evaluation) -> Evaluation:
-    """The same with names of the worst kind wherever a name may stand."""
-    names = {"engine": f"engine {SCRIPT}", "co-visitation": IMAGE, "latest": LONG + CLOSING}
-
-    def renamed(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        swapped = []
-        for value in values:
-            changes = {
-                field: names.get(getattr(value, field), getattr(value, field))
-                for field in ("system", "against")
-                if hasattr(value, field)
-            }
-            if getattr(value, "part", "") == "daily":
-                changes["part"] = CLOSING + SCRIPT
-            if getattr(value, "metric", "") == "site: daily":
-                changes["metric"] = f"site: {IMAGE}{LONG}"
-            swapped.append(dataclasses.replace(value, **changes))
-        return tuple(swapped)
-
-    cards = tuple(
-        dataclasses.replace(card, title=SCRIPT + LONG, reason=IMAGE, source=CLOSING, site=SCRIPT)
-        for card in known.examples[0].cards
-    )
-    example = dataclasses.replace(
-        known.examples[0], title=IMAGE, visit=(LONG, SCRIPT), opened=CLOSING, cards=cards
-    )
-    missed = dataclasses.replace(
-        example, title="", cards=tuple(dataclasses.replace(card, opened=False) for card in cards)
-    )
-    return dataclasses.replace(
-        known,
-        data=CLOSING + SCRIPT,
-        bundle=IMAGE,
-        split=SCRIPT,
-        recipe={**known.recipe, "note": f'{SCRIPT}"\n[x]', SCRIPT: [IMAGE, None], "unset": None},
-        notes=(SCRIPT, LONG),
-        systems=tuple(
-            dataclasses.replace(s, name=names.get(s.name, s.name)) for s in known.systems
-        ),
-        measures=renamed(known.measures),
-        differences=renamed(known.differences),
-        points=renamed(known.points),
-        examples=(example, missed),
-    )
-
-
 def plain(known: Evaluation) -> Evaluation:
     """The same without what takes long to draw."""
     measures = tuple(m for m in known.measures if not m.segment)
@@ -122,7 +71,7 @@ def usual(finding) -> Read:
 
 
 @pytest.fixture(scope="module")
-def worst(finding) -> str:
+def worst(finding, hostile) -> str:
     return page(hostile(finding()))
 
 
@@ -265,8 +214,8 @@ def test_forty_systems_have_a_row_each(finding):
 
 def test_nothing_of_a_name_becomes_markup(worst):
     read = Read(worst)
-    assert SCRIPT in read.words
-    assert IMAGE in read.words
+    assert "Engine <script>window.ran = 1</script> is ahead of" in read.words
+    assert "<img src=x onerror='window.ran=1'>" in read.words
     assert not {tag for tag, _ in read.tags} & {"script", "img", "link", "iframe", "base", "object"}
     assert not [name for _, has in read.tags for name in has if name.startswith("on")]
 
@@ -350,73 +299,3 @@ def test_what_was_not_typed_is_written_from_what_was_asked(finding):
 )
 def test_a_length_of_time_is_in_its_largest_unit(seconds, text):
     assert span(seconds) == text
-
-
-@pytest.fixture(scope="module")
-def written(worst: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    path.write_text(worst, encoding="utf-8")
-    return path
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_bars_nobody(written, open_page, barriers, scheme):
-    seen = open_page(written.as_uri(), color_scheme=scheme)
-    assert barriers(seen) == ""
-    seen.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    assert barriers(seen) == ""
-
-
-def test_no_request_leaves_it_and_no_script_runs(written, open_page):
-    seen = open_page(written.as_uri())
-    assert [request.url for request in seen.asked] == [written.as_uri()]
-    assert seen.complaints == []
-    assert seen.evaluate("window.ran") is None
-    blocked = """new Promise((done) => {
-      document.addEventListener("securitypolicyviolation", (said) => done(said.violatedDirective));
-      document.body.append(Object.assign(document.createElement("script"), {text: "window.ran=1"}));
-    })"""
-    assert seen.evaluate(blocked).startswith("script-src")
-    assert seen.evaluate("window.ran") is None
-
-
-@pytest.mark.parametrize("width", [360, 820, 1320])
-def test_it_fits_a_phone_and_a_desk(written, open_page, width):
-    seen = open_page(written.as_uri(), viewport={"width": width, "height": 800})
-    for opened in "false", "true":
-        seen.evaluate(
-            f"for (const one of document.querySelectorAll('details')) one.open = {opened}"
-        )
-        assert seen.evaluate("document.documentElement.scrollWidth") <= width
-    if width == 360:
-        wide = seen.evaluate(
-            "[...document.querySelectorAll('.scroll')]"
-            ".filter((one) => one.scrollWidth > one.clientWidth).length"
-        )
-        assert wide > 0  # tables move within their own frame
-
-
-def test_it_is_read_with_the_keyboard_and_without_script(written, open_page):
-    seen = open_page(written.as_uri(), java_script_enabled=False)
-    seen.keyboard.press("Tab")
-    assert seen.locator(":focus").inner_text() == "Skip to what was found"
-    seen.keyboard.press("Enter")
-    assert seen.locator(":focus").inner_text() == "What was found"
-    first = seen.locator("details").first
-    first.locator("summary").press("Enter")
-    assert first.locator("table").is_visible()
-    frame = first.locator(".scroll")
-    frame.focus()
-    assert frame.evaluate("one => one === document.activeElement")
-
-
-def test_it_prints_on_sheets_that_hold_it(written, open_page):
-    seen = open_page(written.as_uri(), color_scheme="dark")
-    sheets = seen.pdf(prefer_css_page_size=True)
-    assert len(re.findall(rb"/Type\s*/Page\b", sheets)) > 3
-    seen.emulate_media(media="print")
-    seen.set_viewport_size({"width": 688, "height": 1000})  # what margins leave of A4
-    assert seen.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
-    assert seen.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert seen.evaluate("getComputedStyle(document.querySelector('details')).display") == "none"
-    assert seen.evaluate("document.documentElement.scrollWidth") <= 688
