@@ -59,6 +59,12 @@ def show(answer: dict[str, Any]) -> None:
                 end_section=estimate is found[-1],
             )
     out.print(table)
+    if any(e.clipped for told in answer["targets"] for e in told["estimates"]):
+        out.print(
+            "Weights were cut by --clip: estimates are biased by it, and intervals do not allow for"
+            " that.",
+            soft_wrap=True,
+        )
     for told in answer["targets"]:
         out.print(escape(_verdict(told["target"], told["estimates"][-1])), soft_wrap=True)
 

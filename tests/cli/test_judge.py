@@ -139,6 +139,9 @@ def test_cut_weights_are_stated(typed, var):
     assert cut["latest", "IPS"]["clipped"] > 0.3
     assert whole["latest", "IPS"]["clipped"] == 0
     assert cut["latest", "IPS"]["clicks"]["mean"] < whole["latest", "IPS"]["clicks"]["mean"]
+    said = "Weights were cut by --clip"
+    assert said in typed("judge", *EARLY, "--system", "latest", "--clip", 3).out
+    assert said not in typed("judge", *EARLY, "--system", "latest").out
 
 
 def test_a_bundle_is_not_judged_by_what_it_has_learned_from(typed, var):
