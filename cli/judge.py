@@ -51,7 +51,7 @@ def judge(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Judge the engine under the [policy] and [train] of this TOML file, too.",
+            help="Judge the engine as this configuration would have it, too.",
             show_default=False,
         ),
     ] = None,

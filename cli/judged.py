@@ -37,7 +37,7 @@ def show(answer: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     if answer["refusal"]:
-        out.print(answer["refusal"], soft_wrap=True)
+        out.print(escape(answer["refusal"]), soft_wrap=True)
         return
     what = "the same cards in another order" if answer["fill"] == "order" else "boxes filled anew"
     table = Table("target", "method", title=f"Clicks a slate, {what}")

@@ -163,7 +163,7 @@ def test_a_log_that_left_nothing_to_chance_is_no_answer(typed, lacking):
     assert done.code == 0
     assert "0 were left to chance" in done.out
     assert "Nothing was left to chance: every card stood where it stood for certain" in done.out
-    assert "exploration" in done.out
+    assert "Set [policy] exploration above 0" in done.out
     found = answer(typed("judge", *EARLY, "--json"))
     assert found["fill"] == "slate"
     assert found["targets"] == []
