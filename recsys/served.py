@@ -1,11 +1,16 @@
 """Replays the engine as it is served: pages ask, and the store's events follow."""
 
+import dataclasses
+
 import numpy as np
 
 from recsys.arrays import Float64, Int32, Int64
+from recsys.bundle import Bundle
 from recsys.candidates import SOURCES
 from recsys.engine import Engine
 from recsys.history import History, Step
+from recsys.live import Live, LiveSettings
+from recsys.policy import Policy
 from recsys.replay import Ask, Listed
 from recsys.types import Event, Kind, Query
 
@@ -38,6 +43,18 @@ class EngineSystem:
         self._history = history
         self._ids = [article.id for article in history.articles]
         self._rows = {str(id): row for row, id in enumerate(self._ids)}
+
+    @classmethod
+    def of(
+        cls, name: str, bundle: Bundle, policy: Policy, history: History, **page: bool
+    ) -> "EngineSystem":
+        """Return a bundle as it would be served under a policy, but that nothing is tried out.
+
+        History cannot say how a card would have done that nobody was shown.
+        """
+        still = dataclasses.replace(policy, exploration=0.0)
+        live = Live(bundle, LiveSettings(trial_age=0))
+        return cls(name, Engine(bundle, live, still), history, **page)
 
     def joined(self, row: int) -> None:
         """Publish an article to the engine, unless its bundle has it."""

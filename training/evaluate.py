@@ -14,7 +14,7 @@ from recsys.arrays import Bool
 from recsys.bundle import Bundle
 from recsys.errors import DataError
 from recsys.history import History
-from recsys.leaks import Leak, find_leak
+from recsys.leaks import Leak, altered, difference
 from recsys.policy import Policy
 from recsys.replay import System, TaskName, replay
 from recsys.served import EngineSystem
@@ -115,6 +115,7 @@ def evaluate(
     first, last = plan.windows[0][0], plan.windows[-1][1]
     facts = Facts.of(history, bundles[-1], first, last)
     best = plan.systems[0]
+    parts = [name for name in plan.systems if SYSTEMS[name].kind == "ablation"]
     told = {task: np.concatenate(known[task]) for task in plan.tasks}
     return Evaluation(
         data=data,
@@ -140,7 +141,7 @@ def evaluate(
         differences=tuple(
             difference
             for task, of in merged.items()
-            for difference in measures.compared(task, of, seed=plan.seed)
+            for difference in measures.compared(task, of, parts, seed=plan.seed)
         ),
         points=(
             *curves.reliability(merged),
@@ -158,26 +159,26 @@ def leaks(
     Everything is learned and replayed twice, once with another second half of each window: see
     ``recsys.leaks``. None where no answer changed.
     """
-    found: dict[tuple[str, str], Leak | None] = {}
     cut, end = plan.windows[-1]
-    middle = (cut + end) // 2
+    middle, share = (cut + end) // 2, plan.share(history)
+    histories = history, altered(history, middle, plan.seed)
+    givens = [Given(make(h.before(cut), cut), policy, h, cut, plan.seed) for h in histories]
+    found: dict[tuple[str, str], Leak | None] = {}
     for task in plan.tasks:
         for name in plan.systems:
-
-            def system(facts: History, name: str = name) -> System:
-                bundle = make(facts.before(cut), cut)
-                return SYSTEMS[name].make(Given(bundle, policy, facts, cut, plan.seed))
-
-            found[task, name] = find_leak(
-                system,
-                history,
-                cut=cut,
-                end=end,
-                at=middle,
-                task=task,
-                share=plan.share(history),
-                seed=plan.seed,
+            first, second = (
+                replay(
+                    SYSTEMS[name].make(given),
+                    given.history,
+                    cut=cut,
+                    end=middle,
+                    task=task,
+                    share=share,
+                    seed=plan.seed,
+                )
+                for given in givens
             )
+            found[task, name] = difference(first, second, task)
     return found
 
 

@@ -63,7 +63,7 @@ class Difference:
     p: Real
     """Probability of a difference as large where the two are equally good."""
     adjusted: Real
-    """The same, corrected for all systems that are compared (Holm, 1979)."""
+    """The same, corrected for all rivals, or for all parts of the engine (Holm, 1979)."""
 
 
 @dataclass(frozen=True, slots=True)

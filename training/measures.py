@@ -1,6 +1,6 @@
 """Measures what systems answered to one task, all of them by the same questions and resamples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,10 +93,14 @@ def measured(
                 yield Measure(task, *names[n], asked, found.mean, *_bounds(found), segment, part)
 
 
-def compared(task: str, heard: Mapping[str, Answers], *, seed: int) -> Iterator[Difference]:
+def compared(
+    task: str, heard: Mapping[str, Answers], parts: Collection[str], *, seed: int
+) -> Iterator[Difference]:
     """Yield how far each system is above the first one, by question.
 
-    P-values are corrected over all systems, apart for each metric (Holm, 1979).
+    P-values are corrected over all rivals and, apart from them, over all ``parts`` of the first one
+    (Holm, 1979), apart for each metric: who is ahead of whom, and what each part is worth, are two
+    questions, and asking many of one must not hide the answer to the other.
     """
     first, *others = heard
     columns = {name: _accuracy(task, heard[name]) for name in heard}
@@ -109,7 +113,10 @@ def compared(task: str, heard: Mapping[str, Answers], *, seed: int) -> Iterator[
     tests = paired_all(theirs, ours, heard[first].visit, seed=seed, resamples=SWAPS)
     for place, (metric, _) in enumerate(columns[first]):
         mine = tests[place::count]
-        fixed = holm(np.array([p for _, p in mine]))
+        p_values, of_parts = np.array([p for _, p in mine]), np.isin(others, list(parts))
+        fixed = np.empty(len(mine))
+        for family in (of_parts, ~of_parts):
+            fixed[family] = holm(p_values[family])
         for name, (d, p), adjusted in zip(others, mine, fixed, strict=True):
             if np.isfinite(d.low):
                 yield Difference(

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle
-from recsys.engine import Engine
 from recsys.history import History
-from recsys.live import Live
 from recsys.policy import HalfLives, Policy, SourceWeights
 from recsys.replay import System
 from recsys.served import EngineSystem
@@ -38,10 +36,7 @@ class Entry:
 
 
 def _engine(name: str, given: Given, **page: bool) -> System:
-    # History cannot say how a card would have done that nobody was shown: nothing is tried out.
-    still = dataclasses.replace(given.policy, exploration=0.0)
-    engine = Engine(given.bundle, Live(given.bundle), still)
-    return EngineSystem(name, engine, given.history, **page)
+    return EngineSystem.of(name, given.bundle, given.policy, given.history, **page)
 
 
 def _served(name: str, **page: bool) -> Entry:

@@ -168,6 +168,16 @@ def test_others_are_compared_with_the_first_one_and_corrected_together(found):
                 assert 0 < d.p <= d.adjusted <= 1
 
 
+def test_parts_of_the_engine_do_not_hide_who_is_ahead_of_whom(run):
+    rivals = ("co-visitation", "latest")
+    alone = run(systems=(ENGINE, *rivals), tasks=TASKS[:1])
+    parts = [name for name in USUAL if SYSTEMS[name].kind == "ablation"]
+    together = run(systems=(ENGINE, *parts, *rivals), tasks=TASKS[:1])
+    told = {(d.system, d.metric): d.adjusted for d in together.differences}
+    for d in alone.differences:
+        assert d.adjusted == told[d.system, d.metric]
+
+
 def test_an_impression_asks_for_the_order_of_its_own_cards(found, history):
     events = history.interactions.between(CUT, END)
     slates = np.unique(events.slate[(events.kind == Kind.IMPRESSION) & (events.slate >= 0)])
