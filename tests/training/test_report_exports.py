@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from recsys.errors import DataError
 from training.evaluation import Difference, Evaluation, Measure
-from training.report.exports import COLUMNS, escaped, to_csv, to_latex
-from training.report.tables import Table, every
+from training.report.exports import COLUMNS, escaped, marked, to_csv, to_latex, to_markdown
+from training.report.tables import Cell, Table, every
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     ["=1+1", "+A1", "-2", "@SUM(A1)", "\t=1", "＝cmd", "'quoted", 'a"b,c\nd', "手仕事の町を歩く"]
@@ -160,3 +160,34 @@ def test_every_table_is_as_wide_as_its_head(finding):
     tables: list[Table] = every(finding(tasks=("next click", "next article")))
     for table in tables:
         assert {len(row) for row in table.rows} == {len(table.head)}
+
+
+def test_markdown_shows_figures_with_their_intervals_and_the_reference_in_bold():
+    rows = (
+        (Cell("engine"), Cell("0.310", 0.31, "0.300 to 0.320")),
+        (Cell("most popular"), Cell("–")),
+    )
+    assert to_markdown(Table("next click", ("system", "HR@10"), rows, "engine")).splitlines() == [
+        "**next click**",
+        "",
+        "| system | HR@10 |",
+        "| --- | ---: |",
+        "| **engine** | 0.310 (0.300 to 0.320) |",
+        "| most popular | – |",
+    ]
+
+
+@given(st.text(max_size=8), st.text(max_size=8))
+def test_no_name_breaks_a_table_of_markdown(system, caption):
+    rows = ((Cell(system), Cell("0.1", 0.1, system)),)
+    lines = to_markdown(Table(caption, (system, system), rows)).splitlines()
+    assert len(lines) == 5
+    for line in lines[2:]:
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == 3
+
+
+@pytest.mark.parametrize(
+    "text", ["<b>", "*a*", "_a_", "[a](b)", "a|b", "`a`", "~~a~~", "$a$", "&a;"]
+)
+def test_no_text_is_markup_to_markdown(text):
+    assert re.sub(r"\\(.)", "", marked(text)) == re.sub(r"[\\`*_\[\]<>|~$&]", "", text)

@@ -1,8 +1,9 @@
-"""Writes what an evaluation found for spreadsheets and papers."""
+"""Writes what an evaluation found for spreadsheets, papers and notebooks."""
 
 import csv
 import io
 import math
+import re
 import unicodedata
 
 from training.evaluation import Evaluation
@@ -45,6 +46,8 @@ LATEX = {
     "[": "{[}",
     "]": "{]}",
 }
+MARKDOWN = re.compile(r"([\\`*_\[\]<>|~$&])")
+"""What Markdown would take for more than a letter."""
 PREAMBLE = """\
 % Needs \\usepackage{booktabs,longtable} and lines of 17 cm: \\usepackage[margin=2cm]{geometry}.
 % Names in scripts other than Latin need LuaLaTeX and a font that has them.
@@ -97,6 +100,28 @@ def to_latex(evaluation: Evaluation) -> str:
     """Return the tables of the report for LaTeX, to be read in with ``\\input``."""
     tables = (_tabular(table, n) for n, table in enumerate(every(evaluation), 1))
     return "\n".join([PREAMBLE, *tables])
+
+
+def to_markdown(table: Table) -> str:
+    """Return a table of the report as Markdown, for notebooks; an interval is in brackets."""
+    head = " | ".join(marked(name) for name in table.head)
+    lines = [f"**{marked(table.caption)}**", "", f"| {head} |"]
+    lines.append(f"|{' --- |'}{' ---: |' * (len(table.head) - 1)}")
+    for row in table.rows:
+        cells = [
+            marked(cell.text) + (f" ({marked(cell.detail)})" if cell.detail else "") for cell in row
+        ]
+        if row[0].text == table.strong:
+            cells[0] = f"**{cells[0]}**"
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def marked(text: str) -> str:
+    """Return text as Markdown shows it, on one line, without what cannot be printed."""
+    no_letter = ("Cc", "Cs", "Zl", "Zp")
+    plain = "".join(c for c in text if unicodedata.category(c) not in no_letter)
+    return MARKDOWN.sub(r"\\\1", plain)
 
 
 def escaped(text: str) -> str:
