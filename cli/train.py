@@ -52,6 +52,7 @@ def train(
             setup.bundles,
             setup.recipe,
             moment,
+            policy=setup.policy,
             spare=setup.experiment.bundles if setup.experiment else (),
             report=report,
         )

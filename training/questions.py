@@ -17,6 +17,7 @@ from recsys.replay import REFRESH, Ask
 from recsys.served import EngineSystem
 from recsys.slates import Shown, Slates
 from recsys.tables import Interactions
+from recsys.visits import openings
 
 DAY = 86_400
 LONGEST = 7
@@ -79,15 +80,17 @@ def questions(
     known. Any other opening asks which of all candidates was opened next. Clicks are drawn by
     ``seed``.
     """
-    start = now - DAY * _days(history.interactions, now, wanted)
-    past, known = history.before(start), history.before(now)
-    openings = len(known.interactions.reads().between(start, now))
-    if not len(past.interactions) or openings < FEWEST:
+    known = history.before(now)
+    opens, _, place = openings(known.interactions)
+    times = opens.at[place > 0]
+    start = now - DAY * _days(known.interactions, times, now, wanted)
+    past, there = known.before(start), int(np.count_nonzero(times >= start))
+    if not len(past.interactions) or there < FEWEST:
         return None
     bundle = make(past, start)
     still = dataclasses.replace(policy or Policy(), exploration=0.0)
     system = EngineSystem("learner", Engine(bundle, Live(bundle), still), known)
-    asker = _Asker(system, known, min(1.0, wanted / openings), seed)
+    asker = _Asker(system, known, min(1.0, wanted / there), seed)
     _replay(asker, system, known, start, now)
     return asker.questions() if len(asker.sizes) >= FEWEST else None
 
@@ -189,17 +192,15 @@ class _Asker:
         return True
 
 
-def _days(events: Interactions, now: int, wanted: int) -> int:
-    """Return how many days hold as many openings as are wanted: the latest tell most of tomorrow.
+def _days(known: Interactions, times: Int64, now: int, wanted: int) -> int:
+    """Return how many days hold as many of ``times``, sorted, as are wanted: the latest tell most.
 
     At least half of the past is left to learn a bundle from.
     """
-    known = events.before(now).reads()
     half = (now - int(known.at[0])) // (2 * DAY) if len(known) else 0
     most = max(1, min(LONGEST, half))
-    days = np.arange(1, most + 1)
-    openings = len(known) - np.searchsorted(known.at, now - DAY * days)
-    return int(min(most, 1 + np.count_nonzero(openings < wanted)))
+    enough = len(times) - np.searchsorted(times, now - DAY * np.arange(1, most + 1)) >= wanted
+    return int(np.argmax(enough)) + 1 if enough.any() else most
 
 
 def _devices(contexts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -32,11 +32,11 @@ class Recipe:
     """Seconds after which a transition between two articles counts half, on each clock."""
     coread_width: int = coread.WIDTH
     """Successors kept for each article."""
-    rank_questions: int = 0
-    """Clicks of the last day that the ranker learns from; 0 lets the fusion of sources rank."""
-    rank_trees: int = 60
+    rank_questions: int = 25_000
+    """Clicks of the last days that the ranker learns from; 0 lets the fusion of sources rank."""
+    rank_trees: int = 100
     """Trees of the ranker."""
-    rank_leaves: int = 31
+    rank_leaves: int = 16
     """Leaves of each tree."""
     rank_rate: float = 0.1
     """How far each tree goes; fewer trees want larger steps."""

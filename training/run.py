@@ -22,6 +22,7 @@ from training.stages import Report, Stage, silent, stage
 
 if TYPE_CHECKING:
     from data.store import Store
+    from recsys.policy import Policy
     from training.recipe import Recipe
 
 log = structlog.get_logger(__name__)
@@ -36,14 +37,16 @@ def run(
     recipe: Recipe,
     now: int,
     *,
+    policy: Policy | None = None,
     keep: int = KEEP,
     spare: Collection[str] = (),
     report: Report = silent,
 ) -> Bundle:
     """Train on everything that ``store`` knew before ``now`` and make the result current.
 
-    Of the bundles before it the last ``keep`` stay, and those whose ids ``spare`` names.
-    Returns the bundle as it was opened from ``root``. Whatever fails, what was current stays so.
+    The ranker learns to correct the fusion of ``policy``. Of the bundles before it the last
+    ``keep`` stay, and those whose ids ``spare`` names. Returns the bundle as it was opened from
+    ``root``. Whatever fails, what was current stays so.
     Raises ``Busy`` at once where another process is training into ``root``, and ``BundleError``
     where the bundle cannot be written.
     """
@@ -67,7 +70,7 @@ def run(
                 report=report,
             )
             history = History(known.articles, known.visitors, known.interactions)
-            made = with_ranker(made, history, recipe, now, report=report)
+            made = with_ranker(made, history, recipe, now, policy, report=report)
             with stage("write and probe", report) as note:
                 bundle = _write(made, root)
                 probe(bundle)

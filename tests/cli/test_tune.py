@@ -141,7 +141,6 @@ def test_what_is_switched_off_stays_off(typed, var):
     [
         (("--metric", "clicks"), "--metric 'clicks' is unknown; known: MRR@10, HR@10"),
         (("--over", "quotas"), "--over 'quotas' is unknown; known: policy, train, ranker"),
-        (("--over", "ranker"), "[train] rank_questions = 0; expected more than 0"),
         (("--days", 400), "expected fewer --days and --holdout, or more history"),
         (("--minutes", 0), "left no time for a trial; expected more"),
     ],
@@ -150,6 +149,13 @@ def test_what_cannot_be_searched_is_one_sentence(typed, var, words, sentence):
     done = typed("tune", *words)
     assert done.code == 2
     assert sentence in done.err
+
+
+def test_a_ranker_that_is_switched_off_cannot_be_searched(typed, var):
+    (var / "recsys.toml").write_text("[train]\nrank_questions = 0\n")
+    done = typed("tune", "--over", "ranker")
+    assert done.code == 2
+    assert "[train] rank_questions = 0; expected more than 0" in done.err
 
 
 def test_an_empty_store_says_how_to_fill_it(typed, tmp_path):

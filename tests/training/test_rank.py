@@ -26,7 +26,7 @@ from training.recipe import Recipe
 NOW = 1_760_000_000
 DAY = 86_400
 FREE = Policy(diversity=0.0, other_sites_min=0.0, max_per_site=1.0, exploration=0.0)
-RECIPE = Recipe(dims=8, factors=8, iterations=3, rank_questions=600, rank_trees=20)
+RECIPE = Recipe(dims=8, factors=8, iterations=3, rank_questions=380, rank_trees=20)
 ARTICLES = [
     Article("daily", f"a{n}", f"/{n}", f"Title {n}", NOW - 6 * DAY + n * 900) for n in range(672)
 ]
