@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import time
 
 import pytest
@@ -155,7 +156,10 @@ def test_holds_at_twice_the_size_of_text(show):
     page = show([CARD] * 6, head=head, viewport={"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     title = page.locator("recsys-box .title").first
-    assert title.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")
+    assert title.evaluate("e => e.scrollWidth <= e.clientWidth")
+    # Glyphs of some fonts reach a little beyond their line; a line that is cut off is more.
+    line = "parseFloat(getComputedStyle(e).lineHeight)"
+    assert title.evaluate(f"e => e.scrollHeight - e.clientHeight < {line} / 4")
 
 
 def test_reads_right_to_left(open_page, publish):
@@ -271,17 +275,23 @@ def test_asks_by_the_canonical_address_where_no_key_is_given(open_page, publish)
     head = "<link rel=canonical href='https://daily.example/a-1'>"
     tag = "<script async src=/widget.js data-site=daily></script>"
     page = open_page(publish(tag, pages=_answering([CARD]), head=head).url)
-    assert _questions(page) == ["?site=daily&n=6&url=https%3A%2F%2Fdaily.example%2Fa-1"]
+    assert _lasting(page) == ["?site=daily&n=6&url=https%3A%2F%2Fdaily.example%2Fa-1"]
 
 
 def test_tells_of_a_reader_only_with_consent(show):
     given = "data-visitor=v-1 data-history=daily/a-2 data-context=device:phone data-n=3"
     page = show([CARD], given)
-    assert _questions(page) == [
+    assert _lasting(page) == [
         "?site=daily&n=3&history=daily%2Fa-2&context=device%3Aphone&key=a-1"
     ]
+    # The visit has a name as long as the page is open, and another one on the next.
+    visits = [_session(question) for question in _questions(page)]
+    visits += [_session(question) for question in _questions(show([CARD], given))]
+    assert all(re.fullmatch("[0-9a-f]{32}", visit) for visit in visits)
+    assert len(set(visits)) == 2
     page = show([CARD], f"{given} data-consent=yes")
     assert "&visitor=v-1&consent=1&" in _questions(page)[0]
+    assert not _session(_questions(page)[0])
 
 
 def test_keeps_an_id_of_its_own_with_consent_only_and_forgets_it_when_that_ends(open_page, publish):
@@ -310,7 +320,7 @@ def test_asks_anew_when_its_attributes_change(open_page, publish):
             "const box = document.querySelector('recsys-box');"
             "box.setAttribute('site', 'travel'); box.setAttribute('key', 'x-2');"
         )
-    assert _questions(page) == ["?site=daily&n=6&key=a-1", "?site=travel&n=6&key=x-2"]
+    assert _lasting(page) == ["?site=daily&n=6&key=a-1", "?site=travel&n=6&key=x-2"]
 
 
 def test_asks_anew_when_the_tag_is_put_in_again(open_page, publish):
@@ -323,7 +333,7 @@ def test_asks_anew_when_the_tag_is_put_in_again(open_page, publish):
         "document.querySelector('h1').after(tag);"
     )
     page.locator("recsys-box a").wait_for()
-    assert _questions(page)[1:] == ["?site=daily&n=6&key=a-2"]
+    assert _lasting(page)[1:] == ["?site=daily&n=6&key=a-2"]
     assert page.locator("recsys-box").count() == 1
     assert page.complaints == []
 
@@ -424,6 +434,16 @@ def _late(pages, seconds):
         return pages["/v1/recommendations"]
 
     return answer
+
+
+def _lasting(page) -> list[str]:
+    """What a page asked for, but for the name of the visit, which is another one each time."""
+    return [re.sub("&session=[^&]*", "", question) for question in _questions(page)]
+
+
+def _session(question: str) -> str:
+    found = re.search("&session=([^&]*)", question)
+    return found[1] if found else ""
 
 
 def _questions(page):
