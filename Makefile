@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit lock clean
+.PHONY: help demo test lint types contracts unit notebooks lock clean
 
 help:  ## Show what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ contracts: $(VENV)/.test
 
 unit: $(VENV)/.test
 	@echo "== tests" && $(BIN)/pytest -n 2 --dist worksteal -q
+
+notebooks: $(VENV)/.test  ## Execute the notebooks anew, outputs and all
+	@$(BIN)/python notebooks/execute.py
 
 # The stamps are written last: an interrupted installation is done again.
 $(VENV)/.python:
