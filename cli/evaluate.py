@@ -32,8 +32,10 @@ from recsys.errors import DataError
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
     from recsys.bundle import Bundle
     from recsys.history import History
-    from training.evaluate import Make, Plan
+    from recsys.ranker import Ranker
+    from training.evaluate import Ablate, Make, Plan
     from training.evaluation import Evaluation
+    from training.questions import Questions
     from training.report import tables
 
 TASKS = ("next click", "next article", "click in an impression")
@@ -169,6 +171,7 @@ def evaluate(
             make,
             setup.policy,
             plan,
+            ablate=_ablater(setup),
             data=f"the clicks of Globo.com in {globo}" if globo else f"the store {_named(setup)}",
             recipe=dataclasses.asdict(setup.recipe),
             report=progress,
@@ -247,10 +250,26 @@ def _learner(setup: Setup) -> "Iterator[Make]":
 
                 known = past.articles, past.visitors, past.interactions
                 bundle = fit(*known, setup.recipe, cut, report=report)
-                bundle = with_ranker(bundle, past, setup.recipe, cut, report=report)
+                bundle = with_ranker(bundle, past, setup.recipe, cut, setup.policy, report=report)
                 return open_bundle(write(bundle, Path(folder)))
 
         yield make
+
+
+def _ablater(setup: Setup) -> "Ablate":
+    """Return how to learn rankers that lack something, all of one cut from the same questions."""
+    from training.rank import ask, learn
+
+    asked: dict[int, Questions | None] = {}
+
+    def ablate(past: "History", cut: int, group: str) -> "Ranker | None":
+        with Console(stderr=True).status(f"learning without {group}"):
+            if cut not in asked:
+                asked[cut] = ask(past, setup.recipe, cut, setup.policy)
+            of_cut = asked[cut]
+            return learn(of_cut, setup.recipe, (group,)) if of_cut else None
+
+    return ablate
 
 
 def _check(history: "History", setup: Setup, plan: "Plan", json: bool) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from recsys.errors import DataError
 from recsys.history import History
 from recsys.leaks import Leak, altered, difference
 from recsys.policy import Policy
+from recsys.ranker import Ranker
 from recsys.replay import System, TaskName, replay
 from recsys.served import EngineSystem
 from training import curves, measures
@@ -27,6 +29,8 @@ from training.systems import SYSTEMS, USUAL, Given
 
 Make = Callable[[History, int], Bundle]
 """Makes the bundle of what was known at a time: the history that it is given ends there."""
+Ablate = Callable[[History, int, str], Ranker | None]
+"""Learns a ranker of what was known at a time, but for a group of ``recsys.features.GROUPS``."""
 Progress = Callable[[str, int, int], None]
 """Is told a label, and how many openings of how many have been replayed."""
 
@@ -64,14 +68,15 @@ def evaluate(
     policy: Policy,
     plan: Plan,
     *,
+    ablate: Ablate = lambda past, cut, group: None,
     data: str = "",
     recipe: Mapping[str, Any] | None = None,
     report: Progress = lambda label, done, of: None,
 ) -> Evaluation:
     """Replay each window of ``plan`` through each system, and measure the first ``K`` of its lists.
 
-    The questions are drawn by ``plan.seed`` and the same for every system. ``data`` and ``recipe``
-    are only kept.
+    The questions are drawn by ``plan.seed`` and the same for every system. ``ablate`` is asked only
+    where rankers without a group of features are compared; ``data`` and ``recipe`` are only kept.
     """
     share = plan.share(history)
     heard: dict[tuple[str, str], list[Answers]] = {}
@@ -82,7 +87,7 @@ def evaluate(
         past = history.before(cut)
         fitted = measured(lambda past=past, cut=cut: make(past, cut))
         bundles.append(fitted.result)
-        given = Given(fitted.result, policy, history, cut, plan.seed)
+        given = Given(fitted.result, policy, history, cut, plan.seed, partial(ablate, past, cut))
         seen = np.array([*(v in fitted.result.visitors for v in history.visitors), False])
         openings = len(history.interactions.reads().between(cut, end))
         for name in plan.systems:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle
+from recsys.features import GROUPS
 from recsys.history import History
 from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.ranker import Ranker
 from recsys.replay import System
 from recsys.served import EngineSystem
 from training import peers
@@ -25,6 +27,8 @@ class Given:
     history: History
     cut: int
     seed: int
+    ablate: Callable[[str], Ranker | None] = lambda group: None
+    """Learns the bundle's ranker anew without a group of features, where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,18 @@ def _fusion(name: str, policy: Callable[[Policy], Policy]) -> Entry:
         bundle = dataclasses.replace(given.bundle, ranker=None)
         changed = dataclasses.replace(given, bundle=bundle, policy=policy(given.policy))
         return _engine(name, changed)
+
+    return Entry("ablation", make)
+
+
+def _without_features(name: str, group: str) -> Entry:
+    """Return the engine whose ranker never knew a group of features."""
+
+    def make(given: Given) -> System:
+        bundle = given.bundle
+        if bundle.ranker is not None:
+            bundle = dataclasses.replace(bundle, ranker=given.ablate(group))
+        return _engine(name, dataclasses.replace(given, bundle=bundle))
 
     return Entry("ablation", make)
 
@@ -117,6 +133,11 @@ SYSTEMS: Mapping[str, Entry] = {
     **{
         f"{name} alone": _fusion(f"{name} alone", _alone(source))
         for name, source in SOURCES.items()
+    },
+    **{
+        name: _without_features(name, group)
+        for group in GROUPS
+        for name in (f"ranker without {group}",)
     },
     "co-visitation": _baseline(CoVisitation),
     "recent popularity (1 h)": _baseline(RecentPopularity),
