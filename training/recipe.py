@@ -34,11 +34,11 @@ class Recipe:
     """Successors kept for each article."""
     rank_questions: int = 25_000
     """Clicks of the last days that the ranker learns from; 0 lets the fusion of sources rank."""
-    rank_trees: int = 100
+    rank_trees: int = 60
     """Trees of the ranker."""
     rank_leaves: int = 16
     """Leaves of each tree."""
-    rank_rate: float = 0.1
+    rank_rate: float = 0.15
     """How far each tree goes; fewer trees want larger steps."""
     seed: int = 0
     """Starts the random numbers of SVD and ALS: one seed, one result."""
