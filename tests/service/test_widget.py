@@ -281,9 +281,7 @@ def test_asks_by_the_canonical_address_where_no_key_is_given(open_page, publish)
 def test_tells_of_a_reader_only_with_consent(show):
     given = "data-visitor=v-1 data-history=daily/a-2 data-context=device:phone data-n=3"
     page = show([CARD], given)
-    assert _lasting(page) == [
-        "?site=daily&n=3&history=daily%2Fa-2&context=device%3Aphone&key=a-1"
-    ]
+    assert _lasting(page) == ["?site=daily&n=3&history=daily%2Fa-2&context=device%3Aphone&key=a-1"]
     # The visit has a name as long as the page is open, and another one on the next.
     visits = [_session(question) for question in _questions(page)]
     visits += [_session(question) for question in _questions(show([CARD], given))]
