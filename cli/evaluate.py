@@ -94,8 +94,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="Which systems to compare, by name or by kind (ablation, baseline, peer), or all."
-            " The engine and the baselines by default. The first one is what others are compared"
-            " with.",
+            " The engine, the same with less to go by, and the baselines by default. Others are"
+            " compared with the first one.",
             show_default=False,
         ),
     ] = None,
