@@ -10,7 +10,7 @@ from cli import files
 from cli.histories import day
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
-    from recsys.metrics import Interval
+    from recsys.inference import Interval
     from training.knobs import Settings, Value
     from training.study import Study
     from training.tune import Verdict

@@ -4,8 +4,6 @@ import numpy as np
 
 from recsys.arrays import Bool, Float64, Int32, Int64
 from recsys.errors import DataError
-from recsys.inference import Interval as Interval
-from recsys.inference import bootstrap as bootstrap
 
 MISS = 0
 """The rank of a target that is not in its list; ranks count from 1."""

@@ -1,6 +1,5 @@
 """Turns the log into questions that a ranker learns from: what a reader could open, and did."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,9 +7,7 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Int16, Int32, Int64
 from recsys.bundle import Bundle
-from recsys.engine import Engine
 from recsys.history import History, Step, Walk
-from recsys.live import Live
 from recsys.policy import Policy
 from recsys.press import Press
 from recsys.replay import REFRESH, Ask
@@ -88,8 +85,7 @@ def questions(
     if not len(past.interactions) or there < FEWEST:
         return None
     bundle = make(past, start)
-    still = dataclasses.replace(policy or Policy(), exploration=0.0)
-    system = EngineSystem("learner", Engine(bundle, Live(bundle), still), known)
+    system = EngineSystem.of("learner", bundle, policy or Policy(), known)
     asker = _Asker(system, known, min(1.0, wanted / there), seed)
     _replay(asker, system, known, start, now)
     return asker.questions() if len(asker.sizes) >= FEWEST else None

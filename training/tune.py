@@ -1,6 +1,5 @@
 """Searches for better settings, and tells by days that the search never saw whether they are."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -11,11 +10,9 @@ from threadpoolctl import threadpool_limits
 from recsys import metrics
 from recsys.arrays import Float64, Int64
 from recsys.bundle import Bundle
-from recsys.engine import Engine
 from recsys.errors import DataError
 from recsys.history import History
-from recsys.live import Live
-from recsys.metrics import Interval
+from recsys.inference import Interval, bootstrap
 from recsys.replay import replay
 from recsys.served import EngineSystem
 from training.fit import fit
@@ -82,9 +79,7 @@ def validate(history: History, before: Settings, after: Settings, plan: Plan) ->
         _asked(learned(settings.recipe), settings, known, plan, plan.end, plan.until)
         for settings in (before, after)
     )
-    was, now, gain = (
-        metrics.bootstrap(values, visit, seed=plan.seed) for values in (old, new, new - old)
-    )
+    was, now, gain = (bootstrap(values, visit, seed=plan.seed) for values in (old, new, new - old))
     return Verdict(len(old), was, now, gain)
 
 
@@ -123,12 +118,10 @@ def _asked(
 ) -> tuple[Float64, Int64]:
     """Return f64[q], the metric of each question of [``cut``, ``end``), and int64[q], its visit."""
     openings = len(known.interactions.reads().between(cut, end))
-    # History cannot say how a card would have done that nobody was shown: nothing is tried out.
-    still = dataclasses.replace(settings.policy, exploration=0.0)
     # Threads that share systems as small as a reader's taste wait for each other, and no more.
     with threadpool_limits(1):
         answers = replay(
-            EngineSystem("engine", Engine(bundle, Live(bundle), still), known),
+            EngineSystem.of("engine", bundle, settings.policy, known),
             known,
             cut=cut,
             end=end,
