@@ -160,9 +160,9 @@ class _Asker:
             self._take(table, rows == target, np.full(len(rows), -1, np.int16))
 
     def questions(self) -> Questions:
-        """Return what was asked so far; there must be something."""
+        """Return what was asked, once; there must be something."""
         return Questions(
-            np.concatenate(self._tables),
+            _stacked(self._tables),
             np.concatenate(self._opened),
             np.concatenate(self._slots),
             np.array(self.sizes, np.int64),
@@ -186,6 +186,17 @@ class _Asker:
             self._system.refresh(now)
             self._refreshed = now
         return True
+
+
+def _stacked(tables: list[Float32]) -> Float32:
+    """Return tables one after another, each let go once it is copied: twice they may not fit."""
+    whole = np.empty((sum(map(len, tables)), tables[0].shape[1]), np.float32)
+    end = len(whole)
+    while tables:
+        part = tables.pop()
+        whole[end - len(part) : end] = part
+        end -= len(part)
+    return whole
 
 
 def _days(known: Interactions, times: Int64, now: int, wanted: int) -> int:
