@@ -7,6 +7,7 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Int16, Int32, Int64
 from recsys.bundle import Bundle
+from recsys.features import FEATURES
 from recsys.history import History, Step, Walk
 from recsys.policy import Policy
 from recsys.press import Press
@@ -15,6 +16,7 @@ from recsys.served import EngineSystem
 from recsys.slates import Shown, Slates
 from recsys.tables import Interactions
 from recsys.visits import openings
+from training.stack import Stack
 
 DAY = 86_400
 LONGEST = 7
@@ -114,7 +116,7 @@ class _Asker:
 
     def __init__(self, system: EngineSystem, known: History, share: float, seed: int) -> None:
         self.sizes: list[int] = []
-        self._tables: list[Float32] = []
+        self._table = Stack(len(FEATURES))
         self._opened: list[Bool] = []
         self._slots: list[Int16] = []
         self._system, self._share = system, share
@@ -162,7 +164,7 @@ class _Asker:
     def questions(self) -> Questions:
         """Return what was asked, once; there must be something."""
         return Questions(
-            _stacked(self._tables),
+            self._table.taken(),
             np.concatenate(self._opened),
             np.concatenate(self._slots),
             np.array(self.sizes, np.int64),
@@ -171,7 +173,7 @@ class _Asker:
 
     def _take(self, table: Float32, opened: Bool, slot: Int16) -> None:
         self.sizes.append(len(table))
-        self._tables.append(table)
+        self._table.put(table)
         self._opened.append(opened)
         self._slots.append(slot)
 
@@ -186,17 +188,6 @@ class _Asker:
             self._system.refresh(now)
             self._refreshed = now
         return True
-
-
-def _stacked(tables: list[Float32]) -> Float32:
-    """Return tables one after another, each let go once it is copied: twice they may not fit."""
-    whole = np.empty((sum(map(len, tables)), tables[0].shape[1]), np.float32)
-    end = len(whole)
-    while tables:
-        part = tables.pop()
-        whole[end - len(part) : end] = part
-        end -= len(part)
-    return whole
 
 
 def _days(known: Interactions, times: Int64, now: int, wanted: int) -> int:
