@@ -25,7 +25,7 @@ from rich.progress import (
 from cli.evaluated import show
 from cli.files import write
 from cli.histories import day, open_history
-from cli.setup import Setup, parse_time
+from cli.setup import Setup, parse_time, require_known
 from recsys.errors import DataError
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -142,8 +142,8 @@ def evaluate(
 
     setup: Setup = context.obj
     systems = _systems(system)
-    _known("--task", task or (), TASKS)
-    _known("--split", [split], SPLITS)
+    require_known("--task", task or (), TASKS)
+    require_known("--split", [split], SPLITS)
     until = parse_time(end, "--end") if end else int(time.time()) + 1
     history, start, until = open_history(
         setup, globo, parse_time(cut, "--cut") if cut else None, until
@@ -204,7 +204,7 @@ def _systems(names: list[str] | None) -> tuple[str, ...]:
 
     if not names:
         return USUAL
-    _known("--system", names, (*SYSTEMS, *KINDS, "all"))
+    require_known("--system", names, (*SYSTEMS, *KINDS, "all"))
     found: dict[str, None] = {}
     for name in names:
         kinds = (kind for kind, entry in SYSTEMS.items() if name in (entry.kind, kind, "all"))
@@ -222,12 +222,6 @@ def _asked(history: "History", start: int, until: int) -> Iterable[str]:
         yield TASKS[1]
     if ((events.kind == Kind.IMPRESSION) & (events.slate >= 0)).any():
         yield TASKS[2]
-
-
-def _known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli import judged
 from cli import setup as setups
 from cli.histories import day, open_history
-from cli.setup import Setup, parse_time
+from cli.setup import Setup, parse_time, require_known
 from recsys.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -110,11 +110,12 @@ def judge(
       recsys judge --system engine --system random --cut 2026-11-01 --json
     """
     from training.hindsight import even, seen
+    from training.systems import SYSTEMS
 
     setup: Setup = context.obj
-    systems = _known("--system", system, USUAL)
-    if fill and fill not in FILLS:
-        raise DataError(f"--fill {fill!r} is unknown; known: {', '.join(FILLS)}")
+    require_known("--system", system or (), (*SYSTEMS, RANDOM))
+    require_known("--fill", [fill] if fill else (), FILLS)
+    systems = tuple(dict.fromkeys(system or USUAL))
     if clip is not None and not clip > 0:
         raise ConfigError(f"--clip {clip} is no bound of weights; expected more than 0")
     others = {str(file): setups.load(file, setup.var) for file in policy or ()}
@@ -157,16 +158,6 @@ def judge(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
         return
     judged.show(answer)
-
-
-def _known(option: str, names: list[str] | None, usual: tuple[str, ...]) -> tuple[str, ...]:
-    from training.systems import SYSTEMS
-
-    known = (*SYSTEMS, RANDOM)
-    for name in names or ():
-        if name not in known:
-            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
-    return tuple(dict.fromkeys(names)) if names else usual
 
 
 def _some(

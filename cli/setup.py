@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,13 @@ class Setup:
     def bundles(self) -> Path:
         """Directory of the bundles."""
         return self.var / "bundles"
+
+
+def require_known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ``DataError`` for the first of ``names`` given to ``option`` that is not ``known``."""
+    for name in names:
+        if name not in known:
+            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
 
 
 def parse_time(text: str, option: str) -> int:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli import tuned
 from cli.histories import day, open_history
-from cli.setup import Setup, parse_time
+from cli.setup import Setup, parse_time, require_known
 from recsys.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -119,9 +119,9 @@ def tune(
     setup: Setup = context.obj
     settings = Settings(setup.recipe, setup.policy)
     path = setup.var / "tuning" / f"{name}.db"
-    _among("--metric", [metric] if metric else [], ("MRR@10", "HR@10"))
-    _among("--task", [task] if task else [], ("next click", "next article"))
-    _among("--over", over or [], tuple(GROUPS))
+    require_known("--metric", [metric] if metric else [], ("MRR@10", "HR@10"))
+    require_known("--task", [task] if task else [], ("next click", "next article"))
+    require_known("--over", over or [], tuple(GROUPS))
     if "ranker" in (over or []) and not setup.recipe.rank_questions:
         raise ConfigError("--over ranker, but [train] rank_questions = 0; expected more than 0")
 
@@ -172,12 +172,6 @@ def tune(
             typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
             return
         _print(study, settings, changed, importances, verdict, out)
-
-
-def _among(option: str, names: list[str], known: tuple[str, ...]) -> None:
-    for name in names:
-        if name not in known:
-            raise DataError(f"{option} {name!r} is unknown; known: {', '.join(known)}")
 
 
 def _plan(begun: "Plan | None", asked: dict[str, Any], path: Path) -> "Plan":

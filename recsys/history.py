@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +52,15 @@ class History:
             contexts,
             context,
         )
+
+    def share(self, questions: int, windows: Iterable[tuple[int, int]]) -> float:
+        """Return the share of the openings in some windows that makes about so many questions.
+
+        Windows have a begin and an end, UTC seconds. All are asked about where ``questions`` is 0.
+        """
+        reads = self.interactions.reads()
+        openings = sum(len(reads.between(*window)) for window in windows)
+        return min(1.0, questions / max(openings, 1)) if questions else 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,7 @@ class Plan:
 
     def share(self, history: History) -> float:
         """Return the share of openings that is asked about."""
-        openings = sum(len(history.interactions.reads().between(*w)) for w in self.windows)
-        return min(1.0, self.questions / max(openings, 1)) if self.questions else 1.0
+        return history.share(self.questions, self.windows)
 
 
 def evaluate(

@@ -135,9 +135,8 @@ SYSTEMS: Mapping[str, Entry] = {
         for name, source in SOURCES.items()
     },
     **{
-        name: _without_features(name, group)
+        f"ranker without {group}": _without_features(f"ranker without {group}", group)
         for group in GROUPS
-        for name in (f"ranker without {group}",)
     },
     "co-visitation": _baseline(CoVisitation),
     "recent popularity (1 h)": _baseline(RecentPopularity),

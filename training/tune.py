@@ -117,7 +117,6 @@ def _asked(
     bundle: Bundle, settings: Settings, known: History, plan: Plan, cut: int, end: int
 ) -> tuple[Float64, Int64]:
     """Return f64[q], the metric of each question of [``cut``, ``end``), and int64[q], its visit."""
-    openings = len(known.interactions.reads().between(cut, end))
     # Threads that share systems as small as a reader's taste wait for each other, and no more.
     with threadpool_limits(1):
         answers = replay(
@@ -127,7 +126,7 @@ def _asked(
             end=end,
             task=plan.task,
             k=K,
-            share=min(1.0, plan.questions / max(openings, 1)) if plan.questions else 1.0,
+            share=known.share(plan.questions, [(cut, end)]),
             seed=plan.seed,
         )
     if not len(answers.target):
