@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.engines import open_engine
 from cli.setup import Setup, parse_time
-from recsys.errors import BundleMissing, DataError
+from recsys.errors import DataError
 from recsys.types import ArticleId, Query
 
 
@@ -47,7 +48,7 @@ def recommend(
     """
     setup: Setup = context.obj
     moment = parse_time(now, "--now") if now else int(time.time())
-    engine, notes = _engine(setup, moment)
+    engine, notes = open_engine(setup, moment)
     page = _article(engine, article)
     query = Query(
         site=site or (page.site if page else ""),
@@ -69,28 +70,6 @@ def recommend(
         out.print("No article is eligible.")
     for note in slate.notes:
         out.print(f"note: {note}", soft_wrap=True, markup=False)
-
-
-def _engine(setup: Setup, now: int) -> tuple[Any, list[str]]:
-    """Return an engine that knows what a service started now would know."""
-    # the mathematics takes seconds to load, and other commands should not wait for it
-    from data.follow import Follower
-    from data.store import Store
-    from recsys import bundle as bundles
-    from recsys.engine import Engine
-    from recsys.live import Live
-
-    notes = []
-    try:
-        bundle = bundles.open_bundle(setup.bundles / bundles.current(setup.bundles))
-    except BundleMissing as error:
-        bundle = bundles.Bundle.empty()
-        notes.append(f"{error}; the newest articles are shown")
-    live = Live(bundle)
-    with Store.open(setup.store_url) as store:
-        Follower.begin(store, live)
-    live.refresh(now)
-    return Engine(bundle, live, setup.policy), notes
 
 
 def _article(engine: Any, text: str) -> ArticleId | None:
