@@ -85,11 +85,21 @@ def events(
     _import_files(setup, names, format, json, one)
 
 
-@app.command(epilog="Example: recsys import feed https://example.org/rss.xml --site daily")
+@app.command(
+    help="Import the articles of an RSS or Atom feed."
+    "\n\nA feed on the web must be on the public internet, and so must whatever it redirects to:"
+    " an address of this machine or its network is refused, unless --allow-private says that the"
+    " feed is your own. Proxies are not used: what comes through one goes in as a file, or as"
+    " standard input with -.",
+    epilog="Example: recsys import feed https://example.org/rss.xml --site daily",
+)
 def feed(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="Its http(s) address, or a file.", metavar="SRC")],
     site: Annotated[str, typer.Option(help="Id of the site whose articles these are.")],
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="The feed is on your own network.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Import the articles of an RSS or Atom feed."""
@@ -105,7 +115,7 @@ def feed(
             known = store.article(ArticleId(site, key))
             return known.published if known else None
 
-        batch, notes = feeds.read(source, site, now, published)
+        batch, notes = feeds.read(source, site, now, published, allow_private)
         summary = import_articles(store, [batch], source.split("?")[0], setup.var, now)
     summary.notes += notes
     _print([summary], json)

@@ -8,31 +8,32 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import feedparser
-import httpx
 
+from data.importers.fetch import fetch
 from data.importers.files import Batch
 from data.importers.formats import STDIN
 from recsys.errors import DataError
 
-TIMEOUT = 20.0
-"""Seconds that each step of a download may take."""
 LARGEST = 10 * 2**20
 """Bytes of a feed."""
-REDIRECTS = 5
-AGENT = "recsys feed importer"
 
 
 def read(
-    source: str, site: str, now: int, published: Callable[[str], int | None]
+    source: str,
+    site: str,
+    now: int,
+    published: Callable[[str], int | None],
+    private: bool = False,
 ) -> tuple[Batch, list[str]]:
     """Return the entries of a feed as rows of articles of ``site``, and notes on what is broken.
 
     ``source`` is an http(s) address or a file. An entry without a date counts as published
     when it was first seen: the time that ``published`` knows for its key, or ``now`` (UTC seconds).
+    ``private`` lets it come from the own network, see ``fetch``.
     Raises ``DataError`` where there is no feed.
     """
     address = source if urlsplit(source).scheme in ("http", "https") else ""
-    body = fetch(source) if address else _read_file(source)
+    body = fetch(source, LARGEST, private) if address else _read_file(source)
     # A stream: what is no stream feedparser may take for the name of another file or address.
     parsed = feedparser.parse(BytesIO(body), sanitize_html=False)
     notes = []
@@ -51,37 +52,6 @@ def read(
             " were first seen"
         )
     return Batch(rows, list(range(1, len(rows) + 1)), done=1.0), notes
-
-
-def fetch(url: str) -> bytes:
-    """Download at most ``LARGEST`` bytes; follows redirects to http and https only.
-
-    Raises ``DataError`` where that fails.
-    """
-    try:
-        with httpx.Client(timeout=TIMEOUT, headers={"user-agent": AGENT}) as client:
-            for _ in range(REDIRECTS + 1):
-                if urlsplit(url).scheme not in ("http", "https"):
-                    raise DataError(f"cannot read {url}: expected an http or https address")
-                with client.stream("GET", url) as answer:
-                    if answer.is_redirect:
-                        url = urljoin(url, answer.headers["location"])
-                        continue
-                    if answer.status_code != httpx.codes.OK:
-                        raise DataError(f"cannot read {url}: its server says {answer.status_code}")
-                    return _received(answer, url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise DataError(f"cannot read {url}: {error or type(error).__name__}") from error
-    raise DataError(f"cannot read {url}: it redirects more than {REDIRECTS} times")
-
-
-def _received(answer: httpx.Response, url: str) -> bytes:
-    body = bytearray()
-    for chunk in answer.iter_bytes():
-        body += chunk
-        if len(body) > LARGEST:
-            raise DataError(f"cannot read {url}: it is larger than {LARGEST // 2**20} MiB")
-    return bytes(body)
 
 
 def _read_file(name: str) -> bytes:

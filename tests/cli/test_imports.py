@@ -109,6 +109,17 @@ def test_a_feed(tmp_path):
         assert "no date" in summary["notes"][0]
 
 
+def test_a_feed_on_the_own_network_wants_a_word(typed):
+    words = "import", "feed", "http://127.0.0.1:1/rss?key=geheim", "--site", "harbour"
+    done = typed(*words)
+    assert done.code == 2
+    assert "error: cannot read http://127.0.0.1:1/rss?…: its host 127.0.0.1 is at" in done.err
+    assert "--allow-private" in done.err
+    done = typed(*words, "--allow-private")
+    assert done.code == 2
+    assert "refused" in done.err
+
+
 def test_a_data_set(tmp_path):
     for expected in (counts(new=4), counts(new=9)), (counts(same=4), counts(same=9)):
         done = summaries(recsys(tmp_path, "dataset", "mind", PUBLISHED / "mind", "--json"))

@@ -20,7 +20,7 @@ def never(key: str) -> None:
 
 
 def read(source: object) -> tuple[list[Article], list[str]]:
-    batch, notes = feed.read(str(source), "harbour", NOW, never)
+    batch, notes = feed.read(str(source), "harbour", NOW, never, private=True)
     made = [rows.article(row) for row in batch.rows]
     return [article for article in made if isinstance(article, Article)], notes
 
