@@ -9,6 +9,7 @@ import orjson
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from data.addresses import safe
 from recsys.types import ArticleId, Card, Query, Slate
 from service.settings import Settings
 
@@ -17,7 +18,6 @@ MAX_HISTORY = 50
 MAX_CONTEXT = 8
 _CIRCUMSTANCE = re.compile(r"[\w-]{1,32}:[\w .-]{1,64}")
 Lookup = Callable[[str], ArticleId | None]
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 class Parameters(BaseModel):
@@ -240,14 +240,3 @@ def respond(body: dict[str, Any], status: int = 200) -> Response:
     response = Response(orjson.dumps(body), status, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def safe(address: str) -> bool:
-    """Return whether an address is http(s) or relative; ``javascript:`` and its like are not.
-
-    Browsers skip control characters and spaces in a scheme, so an address with any is refused.
-    """
-    if not address or any(character <= " " for character in address):
-        return False
-    scheme = _SCHEME.match(address)
-    return scheme is None or scheme[0].lower() in ("http:", "https:")

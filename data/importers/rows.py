@@ -19,6 +19,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
+from data.addresses import KEPT
 from data.importers.text import line, prose
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
 
@@ -110,16 +111,15 @@ def _titled(value: str) -> str:
     return title
 
 
-# Of these patterns Rust's regex engine reads ``$`` as the very end, a final newline included.
+# Rust's regex engine reads ``$`` as the very end, a final newline included.
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
-_ADDRESS = r"^(https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*|/([^\s/\\\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*)?)$"
 
 # A pattern, be it empty, lets no surrogate pass: what was not UTF-8 in the file.
 Text = Annotated[str, StringConstraints(pattern="")]
 Site = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Key = Annotated[str, StringConstraints(pattern=_PLAIN, min_length=1, max_length=512)]
 Id = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=128)]
-Url = Annotated[str, StringConstraints(pattern=_ADDRESS, max_length=4096)]
+Url = Annotated[str, StringConstraints(pattern=KEPT, max_length=4096)]
 Lines = Annotated[
     list[Text], Field(max_length=200), BeforeValidator(_listed), AfterValidator(_lines)
 ]
