@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit notebooks lock clean
+.PHONY: help demo test lint types contracts unit notebooks audit lock clean
 
 help:  ## Show what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ unit: $(VENV)/.test
 notebooks: $(VENV)/.test  ## Execute the notebooks anew, outputs and all
 	@$(BIN)/python notebooks/execute.py
 
+LOCKS := requirements.lock requirements-test.lock requirements-audit.lock
+
+audit: $(VENV)-audit/.done  ## Look up the lock files among known vulnerabilities (needs the network)
+	@echo "== known vulnerabilities" && $(VENV)-audit/bin/python .ci/audit.py $(LOCKS)
+
 # The stamps are written last: an interrupted installation is done again.
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
@@ -45,12 +50,20 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.runtime
 	@echo "== installing what requirements-test.lock names"
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements-test.lock && touch $@
 
+# In an environment of its own: what audits is no part of what is audited.
+$(VENV)-audit/.done: requirements-audit.lock | $(VENV)/.python
+	@echo "== creating $(VENV)-audit" && $(BIN)/python -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $< && touch $@
+
 lock:  ## Resolve the lock files anew from the bounds in pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --group build -o requirements.lock pyproject.toml
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --extra test --group build -c requirements.lock \
 		-o requirements-test.lock pyproject.toml
+	echo "pip-audit>=2.10,<3" | uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command "make lock" -c requirements-test.lock \
+		-o requirements-audit.lock -
 
 clean:  ## Remove the environment and everything that was generated
-	rm -rf $(VENV) var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
