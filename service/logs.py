@@ -1,21 +1,48 @@
-"""Writes every log line as one JSON object, gunicorn's own included."""
+"""Writes every log line as one JSON object, gunicorn's own included, without what readers told."""
 
 import logging.config
 import re
 import sys
+import traceback
 from typing import Any
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-_PRIVATE = re.compile(r"\?\S*|(?<=/v1/visitors/)\S+")
+from recsys.errors import RecsysError
+
+# gunicorn repeats what it could not read, and from whom; Flask and gunicorn name whole addresses.
+_REPEATED = (
+    (re.compile(r"(Invalid request) from ip=\S+: ([A-Za-z ]*).*", re.DOTALL), r"\1: \2"),
+    (re.compile(r"(Error handling request|Exception on) .*", re.DOTALL), r"\1"),
+    (re.compile(r"\?\S*|(?<=/v1/visitors/)\S+"), ""),
+)
+
+_CAUSES = 10
+
+
+def _failure(exc_info: ExcInfo) -> str:
+    """Return the traceback of an error and of its causes.
+
+    Words are kept of our own errors and the system's only: others repeat the value they choked on,
+    which may be a key, a reader's id or a body. The lines of code say where to look.
+    """
+    error: BaseException | None = exc_info[1]
+    told: list[str] = []
+    while error and len(told) < _CAUSES:
+        name = f"{type(error).__module__}.{type(error).__qualname__}"
+        words = f": {error}" if isinstance(error, RecsysError | OSError) else ""
+        told.append("".join(traceback.format_tb(error.__traceback__)) + name + words)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n\nwhich came of\n\n".join(told)
+
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(_failure),
 ]
 
 
@@ -32,7 +59,7 @@ def gunicorn_config() -> dict[str, Any]:
     """Return the ``logconfig_dict`` that gives gunicorn's lines the same shape."""
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "foreign_pre_chain": [*_SHARED, _without_ids],
+        "foreign_pre_chain": [*_SHARED, _without_repeats],
         "processors": [
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(serializer=lambda e, **_: orjson.dumps(e).decode()),
@@ -52,7 +79,9 @@ def gunicorn_config() -> dict[str, Any]:
     }
 
 
-def _without_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    # Addresses may hold a visitor's id, and gunicorn logs them whole when it fails.
-    event["event"] = _PRIVATE.sub("", str(event["event"]))
+def _without_repeats(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    said = str(event["event"])
+    for pattern, kept in _REPEATED:
+        said = pattern.sub(kept, said)
+    event["event"] = said.strip()
     return event
