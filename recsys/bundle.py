@@ -95,7 +95,10 @@ class Bundle:
 
     def card(self, row: int) -> Card:
         """Return what a page needs to draw the article of a row."""
-        return Card(**{name: self.cards[name][row].as_py() for name in CARD_FIELDS})
+        values: dict[str, Any] = {n: self.cards[n][row].as_py() for n in CARD_FIELDS}
+        for name in ("authors", "tags"):
+            values[name] = tuple(values[name])
+        return Card(**values)
 
     def find_url(self, url: str) -> int:
         """Return the row of the article at an address, -1 where it is unknown."""
@@ -135,6 +138,8 @@ CARD_FIELDS: dict[str, pa.DataType] = {
     "image": pa.string(),
     "sponsored": pa.bool_(),
     "published": pa.int64(),
+    "authors": pa.list_(pa.string()),
+    "tags": pa.list_(pa.string()),
 }
 """Columns of ``Bundle.cards``."""
 

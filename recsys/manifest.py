@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from recsys.errors import BundleCorrupt, BundleIncompatible, BundleMissing
 
-FORMAT = 2
+FORMAT = 3
 """Rises when an older version could not read a newer bundle."""
 NAME = "manifest.json"
 UNSAVED = "unsaved"

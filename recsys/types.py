@@ -32,9 +32,12 @@ class ArticleId(NamedTuple):
 class Tone(StrEnum):
     """What may stand beside an article: nothing light or sponsored beside a grave one."""
 
-    NEUTRAL = ""
+    UNKNOWN = ""
+    """Nobody has said; the classifier may."""
     GRAVE = "grave"
     LIGHT = "light"
+    NEUTRAL = "neutral"
+    """Somebody has said: neither."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Article:
     language: str = ""
     image: str = ""
     sponsored: bool = False
-    tone: Tone = Tone.NEUTRAL
+    tone: Tone = Tone.UNKNOWN
     expires: int = NEVER
 
     @property
@@ -97,6 +100,12 @@ class Event:
     """Coarse circumstances as ``name:value``, such as ``device:phone`` or ``region:kansai``."""
     arm: str = ""
     """``EXPERIMENT/ARM`` that made the slate; empty outside of an experiment."""
+    source: str = ""
+    """What spoke most for the card, as in ``Item``; empty outside of a slate."""
+    bundle: str = ""
+    """Id of the bundle that made the slate; empty outside of one."""
+    placement: str = ""
+    """Where the slate stood, as in ``Query``; empty outside of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,16 @@ class Query:
     """As in ``Event``: what readers in the same circumstances open now counts for more."""
     seed: int = 0
     """Decides what exploration draws, and makes the slate's id its own."""
+    placement: str = ""
+    """Where the box stands: ``article``, ``home``, ``newsletter`` or a name of the publisher's own.
+
+    Empty is ``article`` where there is one, else ``home``.
+    """
+
+    @property
+    def place(self) -> str:
+        """The placement, also where the page did not say."""
+        return self.placement or ("article" if self.article else "home")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +201,8 @@ class Card:
     image: str = ""
     sponsored: bool = False
     published: int = 0
+    authors: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, article: Article) -> "Card":

@@ -44,7 +44,7 @@ class Genre:
     """Of all original articles, relative to the others."""
     hours: float
     """Time constant of the interest in it."""
-    tone: Tone = Tone.NEUTRAL
+    tone: Tone = Tone.UNKNOWN
     language: str = "en"
     sponsored: bool = False
     days: tuple[int, int] | None = None

@@ -33,7 +33,7 @@ ARTICLES = [
         body=f"harbour town number {n} " * 5,
         section=("news", "style")[n % 2],
         language="en",
-        tone=Tone.GRAVE if n == 3 else Tone.NEUTRAL,
+        tone=Tone.GRAVE if n == 3 else Tone.UNKNOWN,
         sponsored=n == 4,
     )
     for n in range(12)
