@@ -1,6 +1,6 @@
 """Tells browsers what an answer may do, so that a hostile title stays text."""
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 DATA = "default-src 'none'; frame-ancestors 'none'"
 """For answers that are not pages: nothing may run or load."""
@@ -21,14 +21,38 @@ DRAWING = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For SVG files opened on their own."""
 
 
+DESK = PAGE.replace(" data:", "")
+"""For the editors' desk. Whoever sets it also gets that nothing of the answer is kept or shared."""
+
+NEITHER = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+"""What of a browser no answer of ours asks for."""
+YEAR = 365 * 86_400
+
+
 def register(app: Flask) -> None:
-    """Add the security headers; a view that set its own policy keeps it."""
+    """Add the security headers; a view that set its own policy keeps it.
+
+    Whether a request came over https the last trusted proxy says (``limits.trusted_proxies``), or
+    one on this machine. It must set ``X-Forwarded-Proto`` and hand on ``Host`` as the browser sent
+    it: ``X-Forwarded-Host`` is believed of nobody, since many proxies hand it on from anybody.
+    """
 
     @app.after_request
     def secure(response: Response) -> Response:
         headers = response.headers
+        if headers.get("Content-Security-Policy") == DESK:
+            headers["Cache-Control"] = "no-store"
+            headers["Cross-Origin-Resource-Policy"] = "same-origin"
+            headers["Referrer-Policy"] = "same-origin"
         headers.setdefault("Content-Security-Policy", DATA)
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
         headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
+        headers.setdefault("Permissions-Policy", NEITHER)
+        if response.mimetype == "text/html":
+            # Who opens a page of ours, or is opened by it, shall not reach into it.
+            headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        if request.is_secure:
+            # Of this host only: what other hosts of the publisher do is not ours to say.
+            headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}")
         return response
