@@ -55,8 +55,8 @@ def mix(
     """Return what the engine gives for a newsletter, and notes on what was unusual.
 
     Addresses that are paths are joined to ``base``; what has no address to follow is left out.
-    ``named`` tells what readers call a site. ``draw`` makes the cards, those of the engine by default. Nothing is left to chance: nobody
-    reports what is seen in a mail, so there is nothing to learn from a trial.
+    ``named`` tells what readers call a site, ``draw`` makes cards (the engine's by default).
+    Nothing is left to chance: nobody reports what is seen in a mail, so no trial would teach.
     """
     policy = dataclasses.replace(engine.policy, exploration=0.0)
     slate = dataclasses.replace(engine, policy=policy).recommend(
