@@ -13,7 +13,7 @@ from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
 from recsys.config import load_toml, parse, within
 from recsys.errors import ConfigError, DataError
-from recsys.policy import Policy
+from recsys.policy import Policy, read_policy
 from service.settings import Limits, Site
 from training.recipe import Recipe
 
@@ -99,7 +99,6 @@ def parse_time(text: str, option: str) -> int:
 
 TABLES: dict[str, Any] = {
     "store": StoreSettings,
-    "policy": Policy,
     "train": Recipe,
     "retention": Retention,
     "limits": Limits,
@@ -119,7 +118,7 @@ def load(config: Path | None, var: Path | None) -> Setup:
     if config is None:
         return Setup(var=where)
     tables = load_toml(config)
-    known = [*TABLES, "experiment", "sites"]
+    known = [*TABLES, "policy", "experiment", "sites"]
     for name in tables:
         if name not in known:
             raise ConfigError(f"{config}: unknown table [{name}]; known: {', '.join(known)}")
@@ -130,13 +129,14 @@ def load(config: Path | None, var: Path | None) -> Setup:
         site: parse(Site, table, f"{config} [sites.{site}]")
         for site, table in tables.get("sites", {}).items()
     }
+    policy = tables.get("policy", {})
     experiment = None
     if "experiment" in tables:
-        table, policy = tables["experiment"], tables.get("policy", {})
-        experiment = read_experiment(table, policy, f"{config} [experiment]")
+        experiment = read_experiment(tables["experiment"], policy, f"{config} [experiment]")
     return Setup(
         var=where,
         sites=sites,
+        policy=read_policy(policy, f"{config} [policy]"),
         recipe=values.pop("train"),
         experiment=experiment,
         config=config,

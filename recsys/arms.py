@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from recsys.config import parse, within
+from recsys.config import overlaid, parse, within
 from recsys.errors import ConfigError
-from recsys.policy import Policy
+from recsys.policy import Policy, read_policy
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
@@ -125,27 +125,18 @@ def read_experiment(table: Mapping[str, Any], policy: Mapping[str, Any], where: 
     if not (isinstance(arms, list) and all(isinstance(arm, Mapping) for arm in arms)):
         raise ConfigError(f"{where}: arms = {arms!r}: expected tables [[experiment.arms]]")
     made = tuple(
-        parse(
-            Arm,
-            {**arm, "policy": _changed(policy, arm.get("policy", {}))},
-            f"{where} arm {arm.get('name', place)!r}",
-        )
+        _read_arm(arm, policy, f"{where} arm {arm.get('name', place)!r}")
         for place, arm in enumerate(arms, start=1)
     )
     return parse(Experiment, {**table, "arms": made}, where)
 
 
-def _changed(table: Mapping[str, Any], changes: Any) -> Any:
-    """Return a table with some of its keys changed, at any depth."""
+def _read_arm(arm: Mapping[str, Any], policy: Mapping[str, Any], where: str) -> Arm:
+    changes = arm.get("policy", {})
     if not isinstance(changes, Mapping):
-        return changes
-    return {
-        **table,
-        **{
-            key: _changed(table.get(key, {}), value) if isinstance(value, Mapping) else value
-            for key, value in changes.items()
-        },
-    }
+        raise ConfigError(f"{where}: policy = {changes!r}: expected a table")
+    made = read_policy(overlaid(policy, changes), f"{where} policy")
+    return parse(Arm, {**arm, "policy": made}, where)
 
 
 def _require_name(field: str, name: str) -> None:

@@ -48,6 +48,19 @@ def parse(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         raise ConfigError(f"{where}: {key} = {first['input']!r}: {first['msg']}") from error
 
 
+def overlaid(table: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with some of its keys changed, at any depth."""
+    return {
+        **table,
+        **{
+            key: overlaid(table[key], value)
+            if isinstance(value, Mapping) and isinstance(table.get(key), Mapping)
+            else value
+            for key, value in changes.items()
+        },
+    }
+
+
 def within(name: str, value: float, low: float, high: float) -> None:
     """Raise ``ConfigError`` unless ``low <= value <= high`` and finite; for checks in a dataclass.
 
@@ -67,5 +80,11 @@ def _refuse_unknown(cls: Any, table: Mapping[str, Any], where: str) -> None:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {key!r}; {hint}")
-        if dataclasses.is_dataclass(hints[key]) and isinstance(value, Mapping):
+        if not isinstance(value, Mapping):
+            continue
+        if dataclasses.is_dataclass(hints[key]):
             _refuse_unknown(hints[key], value, f"{where} {key}")
+        elif dataclasses.is_dataclass(inner := (typing.get_args(hints[key]) or (None,))[-1]):
+            for name, table in value.items():
+                if isinstance(table, Mapping):
+                    _refuse_unknown(inner, table, f"{where} {key} {name}")

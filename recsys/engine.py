@@ -225,7 +225,7 @@ class Engine:
             opened=opened,
             taste=self._taste(query.visitor, opened),
             language=self._languages(view),
-            keep_tone=self.policy.keep_tone,
+            keep_tone=self.policy.tone.page,
             half_lives=self.policy.half_lives,
             trends=self.policy.trends,
             context=query.context,

@@ -10,7 +10,16 @@ import pytest
 
 from cli.setup import Retention, StoreSettings
 from recsys.arms import Arm, Experiment
-from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
+from recsys.policy import (
+    HalfLives,
+    Policy,
+    SectionRules,
+    SiteQuota,
+    SourceWeights,
+    Sponsored,
+    ToneRules,
+    TrendRules,
+)
 from recsys.weights import Weights
 from service.settings import Limits, Site
 from training.recipe import Recipe
@@ -21,6 +30,10 @@ TABLES = {
     "policy.weights": SourceWeights,
     "policy.half_lives": HalfLives,
     "policy.trends": TrendRules,
+    "policy.sponsored": Sponsored,
+    "policy.tone": ToneRules,
+    "policy.sites.ID": SiteQuota,
+    "policy.sections.NAME": SectionRules,
     "train": Recipe,
     "train.weights": Weights,
     "store": StoreSettings,
@@ -57,7 +70,7 @@ def default(field: dataclasses.Field) -> str | None:
         value = field.default_factory()
     elif (value := field.default) is dataclasses.MISSING:
         return "required"
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) or isinstance(value, dict):
         return None
     return f"`{list(value) if isinstance(value, tuple) else value!r}`"
 

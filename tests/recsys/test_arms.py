@@ -173,7 +173,7 @@ def arm(name: object = "a", **values: object) -> dict[str, object]:
             {"arms": [arm(policy={"weights": {"relted": 1}})]},
             "arm 'a' policy weights: .*'related'",
         ),
-        ({"arms": [arm(policy={"diversity": 2})]}, "arm 'a': diversity = 2.0: expected between"),
+        ({"arms": [arm(policy={"diversity": 2})]}, "arm 'a' policy: diversity = 2.0: expected between"),
         ({"arms": [arm(policy=3)]}, "arm 'a': policy = 3"),
         ({"traffic": 1.5}, "traffic = 1.5: expected between 0 and 1"),
         ({"start": "soon"}, "start = 'soon'"),

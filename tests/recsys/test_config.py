@@ -8,7 +8,17 @@ import pytest
 
 from recsys.config import load_toml, parse
 from recsys.errors import ConfigError
-from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
+from recsys.policy import (
+    HalfLives,
+    Policy,
+    SectionRules,
+    SiteQuota,
+    SourceWeights,
+    Sponsored,
+    ToneRules,
+    TrendRules,
+    read_policy,
+)
 from training.recipe import Recipe
 
 
@@ -56,13 +66,49 @@ def test_every_setting_moves_the_policys_id() -> None:
         Policy(other_sites_min=0.1),
         Policy(max_per_site=0.1),
         Policy(diversity=0.1),
-        Policy(keep_tone=False),
+        Policy(tone=ToneRules(page=False)),
         Policy(exploration=0.1),
         Policy(trends=TrendRules(floor=9.0)),
         Policy(languages=("ja",)),
         Policy(weights=SourceWeights(related=9.0)),
         Policy(half_lives=HalfLives(related=9.0)),
+        Policy(sites={"daily": SiteQuota(min=0.1)}),
+        Policy(sections={"guides": SectionRules(half_life=0.0)}),
+        Policy(max_age=86_400),
+        Policy(sponsored=Sponsored(most=0)),
+        Policy(placements={"home": Policy(diversity=0.9)}),
     ]
     assert len({policy.id for policy in [Policy(), *changed]}) == len(changed) + 1
     assert len(changed) == len(dataclasses.fields(Policy))
     assert Policy().id == Policy().id
+
+
+def test_a_placement_says_only_what_it_changes() -> None:
+    table = {
+        "diversity": 0.5,
+        "sections": {"Travel": {"half_life": 0}},
+        "placements": {"home": {"exploration": 0.2, "sections": {"Travel": {"max": 0.5}}}},
+    }
+    read = read_policy(table, "x [policy]")
+    assert read.diversity == read.at("home").diversity == 0.5
+    assert (read.exploration, read.at("home").exploration) == (0.05, 0.2)
+    assert read.at("home").sections["Travel"] == SectionRules(half_life=0.0, max=0.5)
+    assert read.at("article") is read
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"sites": {"a": {"mim": 1}}}, r"\[policy\] sites a: unknown key 'mim'"),
+        ({"sites": {"a": {"min": 0.7, "max": 0.2}}}, "min = 0.7: expected to be no more than max"),
+        ({"sites": {"a": {"min": 0.7}, "b": {"min": 0.7}}}, "min of sites = 1.4 together"),
+        ({"placements": {"home": {"divrsity": 1}}}, "placements home: unknown key 'divrsity'"),
+        ({"placements": {"home": {"placements": {}}}}, "no placements of its own"),
+        ({"placements": {"home": 3}}, "placements home = 3: expected a table"),
+        ({"sponsored": {"slots": [0]}}, "slots = 0: expected between 1 and 50"),
+        ({"tone": {"page": "perhaps"}}, "tone.page = 'perhaps'"),
+    ],
+)
+def test_a_wrong_policy_is_named(table: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read_policy(table, "x [policy]")

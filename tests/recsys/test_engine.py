@@ -16,7 +16,7 @@ from recsys.engine import Engine
 from recsys.errors import UnknownArticle
 from recsys.ids import Vocabulary
 from recsys.live import Live, LiveSettings
-from recsys.policy import HalfLives, Policy, SourceWeights, TrendRules
+from recsys.policy import HalfLives, Policy, SourceWeights, ToneRules, TrendRules
 from recsys.tables import Interactions
 from recsys.types import Article, ArticleId, Event, Kind, Query, Tone, Trend, TrendQuery
 from training.fit import fit
@@ -241,7 +241,7 @@ def test_beside_a_grave_article_nothing_is_light_or_sponsored(bundle: Bundle) ->
     beside_light = shown(engine, article=light.id, n=50)
     assert grave.id not in beside_light
     assert offer.id in beside_light
-    free = Engine(engine.bundle, engine.live, Policy(keep_tone=False))
+    free = Engine(engine.bundle, engine.live, Policy(tone=ToneRules(page=False)))
     assert {light.id, offer.id} <= set(shown(free, article=grave.id, n=50))
 
 
