@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 from flask import Blueprint, Response, abort, render_template, request
 
+from data.addresses import safe
 from recsys.types import Article, ArticleId, Card
 from service import headers
 from service.holder import Holder
@@ -104,7 +105,7 @@ def _shown(article: Article) -> dict[str, Any]:
     at = datetime.fromtimestamp(min(max(article.published, 0), int(time.time())), UTC)
     return {
         "url": _link(_path(article.id), request.args.get("as", "")[:128]),
-        "canonical": article.url,
+        "canonical": article.url if safe(article.url) else "",
         "key": article.key,
         "title": article.title,
         "section": article.section,

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from data.addresses import KEPT
+from data.addresses import KEPT, safe
 from data.importers.text import line, prose
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
 
@@ -111,6 +111,12 @@ def _titled(value: str) -> str:
     return title
 
 
+def _safe(value: str) -> str:
+    if not safe(value):
+        raise ValueError(f"{value[:40]!r} is no address that can be taken apart")
+    return value
+
+
 # Rust's regex engine reads ``$`` as the very end, a final newline included.
 _PLAIN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
@@ -119,7 +125,7 @@ Text = Annotated[str, StringConstraints(pattern="")]
 Site = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Key = Annotated[str, StringConstraints(pattern=_PLAIN, min_length=1, max_length=512)]
 Id = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=128)]
-Url = Annotated[str, StringConstraints(pattern=KEPT, max_length=4096)]
+Url = Annotated[str, StringConstraints(pattern=KEPT, max_length=4096), AfterValidator(_safe)]
 Lines = Annotated[
     list[Text], Field(max_length=200), BeforeValidator(_listed), AfterValidator(_lines)
 ]

@@ -24,6 +24,7 @@ HOSTILE = [
     "view-source:https://daily.example/",
     "mailto:a@b.example",
 ]
+BROKEN = ["https://[::1", "https://[x]/", "//[", "https://a\u2100b.example/"]
 ROW = {"site": "daily", "key": "17", "url": "/17", "title": "Snow", "published": 1_700_000_000}
 
 
@@ -32,7 +33,7 @@ def test_addresses_that_may_be_shown(address):
     assert safe(address)
 
 
-@pytest.mark.parametrize("address", ["", *HOSTILE])
+@pytest.mark.parametrize("address", ["", *HOSTILE, *BROKEN])
 def test_addresses_that_may_not(address):
     assert not safe(address)
 
@@ -46,6 +47,14 @@ def test_an_article_that_leads_elsewhere_is_refused_with_what_is_expected(name, 
     assert "expected an http(s) address, or a path that starts with one /" in fault.reason
 
 
+@pytest.mark.parametrize("address", [address for address in BROKEN if address[0] != "/"])
+def test_an_article_whose_address_cannot_be_taken_apart_is_refused(address):
+    fault = rows.article(ROW | {"url": address})
+    assert not isinstance(fault, Article)
+    assert fault.field == "url"
+    assert fault.reason == f"{address!r} is no address that can be taken apart"
+
+
 @given(st.from_regex(KEPT, fullmatch=True))
-def test_whatever_may_be_kept_may_be_shown(address):
-    assert safe(address)
+def test_whatever_is_kept_may_be_shown(address):
+    assert safe(address) == isinstance(rows.article(ROW | {"url": address}), Article)
