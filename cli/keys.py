@@ -112,9 +112,8 @@ def rotate_slates(context: typer.Context) -> None:
 
 
 def _plain(key: "ApiKey") -> dict[str, Any]:
-    plain = dataclasses.asdict(key)
-    del plain["digest"]
-    return plain
+    secret = ("digest", "previous")
+    return {name: value for name, value in dataclasses.asdict(key).items() if name not in secret}
 
 
 def _date(at: int) -> str:

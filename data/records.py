@@ -42,6 +42,9 @@ def event_row(event: Event, seq: int) -> dict[str, Any]:
         "context": "|".join(event.context),
         "propensity": event.propensity,
         "arm": event.arm,
+        "source": event.source,
+        "bundle": event.bundle,
+        "placement": event.placement,
     }
 
 
@@ -61,4 +64,7 @@ def event_of(row: Row[Any]) -> Event:
         context=tuple(filter(None, row.context.split("|"))),
         propensity=row.propensity,
         arm=row.arm,
+        source=row.source,
+        bundle=row.bundle,
+        placement=row.placement,
     )

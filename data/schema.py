@@ -73,6 +73,9 @@ events = Table(
     Column("context", Text, nullable=False),
     Column("propensity", Float, nullable=False, server_default=text("1")),
     Column("arm", String(128), nullable=False, server_default=text("''")),
+    Column("source", String(64), nullable=False, server_default=text("''")),
+    Column("bundle", String(128), nullable=False, server_default=text("''")),
+    Column("placement", String(64), nullable=False, server_default=text("''")),
     Index("ix_events_id", "id", unique=True),
     Index("ix_events_at", "at"),
     Index(
@@ -87,6 +90,13 @@ events = Table(
         "arm",
         sqlite_where=text("arm <> ''"),
         postgresql_where=text("arm <> ''"),
+    ),
+    # Click rates over time are asked of boxes, and most events happen outside of them.
+    Index(
+        "ix_events_slate_at",
+        "at",
+        sqlite_where=text("slate <> ''"),
+        postgresql_where=text("slate <> ''"),
     ),
 )
 
@@ -110,6 +120,57 @@ api_keys = Table(
     Column("digest", LargeBinary(32), nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("revoked", BigInteger, nullable=True),
+    Column("expires", BigInteger, nullable=True),
+    # The secret before the last rotation, and when it stops being good.
+    Column("previous", LargeBinary(32), nullable=True),
+    Column("previous_until", BigInteger, nullable=True),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    # The revision that it came with: short, and the order in which editors decided.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("action", String(16), nullable=False),
+    Column("aim", String(16), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("site", String(64), nullable=False),
+    Column("slot", SmallInteger, nullable=False),
+    Column("factor", Float, nullable=False),
+    Column("tone", String(16), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    # The only three that are ever written later: what was decided stays as it was.
+    Column("undone", BigInteger, nullable=False, server_default=text("0")),
+    Column("undone_by", Text, nullable=False, server_default=text("''")),
+    Column("undone_reason", Text, nullable=False, server_default=text("''")),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("key", String(16), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("request", String(64), nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # Of the cookie's token, which only the browser has.
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("key", String(16), nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
 )
 
 clocks = Table(

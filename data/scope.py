@@ -9,3 +9,16 @@ class Scope(StrEnum):
     ARTICLES = "articles"
     EVENTS = "events"
     VISITORS = "visitors"
+    VIEWER = "viewer"
+    """Sees the desk."""
+    EDITOR = "editor"
+    """Makes rules and takes them back."""
+    ADMIN = "admin"
+    """Rolls bundles back and reads who did what."""
+
+
+INCLUDED: dict[Scope, tuple[Scope, ...]] = {
+    Scope.EDITOR: (Scope.VIEWER,),
+    Scope.ADMIN: (Scope.VIEWER, Scope.EDITOR),
+}
+"""What else a scope opens."""

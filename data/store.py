@@ -121,7 +121,7 @@ class Store:
             with self.writing() as connection:
                 known = _digests(connection, list(described), up_only=revive)
                 fresh = [r for id, r in described.items() if known.get(id) != r["digest"]]
-                first = _advance(connection, "article_revision", len(fresh))
+                first = advance(connection, "article_revision", len(fresh))
                 for revision, row in enumerate(fresh, first):
                     row["revision"] = revision
                 if fresh:
@@ -145,7 +145,7 @@ class Store:
         for batch in _batches(rows, EVENT_BATCH):
             with self.writing() as connection:
                 kept = _without_erased(connection, batch)
-                first = _advance(connection, "event_seq", len(kept))
+                first = advance(connection, "event_seq", len(kept))
                 values = [event_row(event, seq) for seq, event in enumerate(kept, first)]
                 new = connection.execute(once, values).rowcount if values else 0
             counts += Counts(new=new, same=len(batch) - new)
@@ -162,7 +162,7 @@ class Store:
             raise DataError("an empty visitor id names nobody; nothing was erased")
         with self.writing() as connection:
             gone = connection.execute(delete(events).where(events.c.visitor == visitor)).rowcount
-            seq = _advance(connection, "erasure_seq", 1)
+            seq = advance(connection, "erasure_seq", 1)
             connection.execute(insert(erasures).values(seq=seq, visitor=visitor, at=at))
         return gone
 
@@ -196,7 +196,7 @@ class Store:
                     update(articles)
                     .where(articles.c.site == id.site, articles.c.key == id.key)
                     .where(articles.c.withdrawn.is_(None))
-                    .values(withdrawn=at, revision=_advance(connection, "article_revision", 1))
+                    .values(withdrawn=at, revision=advance(connection, "article_revision", 1))
                 ).rowcount
         return down
 
@@ -244,7 +244,8 @@ class Store:
         Events are read as columns of numbers: memory is a few bytes an event.
         """
         with self.reading() as connection:
-            mark = Mark(**{row.name: row.value for row in connection.execute(select(clocks))})
+            told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
+            mark = Mark(**{row.name: row.value for row in connection.execute(told)})
             up = _shown().where(articles.c.published < until)
             order = articles.c.published, articles.c.site, articles.c.key
             known = [article_of(row) for row in _stream(connection, up.order_by(*order))]
@@ -303,7 +304,7 @@ def _batches(rows: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
         yield batch
 
 
-def _advance(connection: Connection, clock: str, by: int) -> int:
+def advance(connection: Connection, clock: str, by: int) -> int:
     """Take ``by`` numbers from a clock and return the first; others wait until the commit."""
     last = connection.execute(
         update(clocks)

@@ -1,5 +1,6 @@
 """Decides who may write: systems with a key, and browsers on the pages of known sites."""
 
+import time
 from urllib.parse import urlsplit
 
 from flask import Response, abort, request
@@ -31,9 +32,10 @@ def bearer(holder: Holder) -> ApiKey | None:
     if not given:
         return None
     scheme, _, token = given.partition(" ")
-    key = check(holder.keys, token.strip()) if scheme.lower() == "bearer" else None
+    now = int(time.time())
+    key = check(holder.keys, token.strip(), now) if scheme.lower() == "bearer" else None
     if key is None:
-        abort(_unauthorized("The key is unknown or revoked."))
+        abort(_unauthorized("The key is unknown, revoked or expired."))
     return key
 
 

@@ -1,6 +1,7 @@
 """Keys are made, listed, revoked and rotated from the command line; tokens are shown once."""
 
 import json
+import time
 
 import pytest
 
@@ -17,13 +18,13 @@ def test_a_key_is_made_used_listed_and_revoked(typed, tmp_path):
     made = typed("keys", "create", "cms", "--scope", "articles", "--scope", "events")
     token = made.out.strip()
     assert "cannot be shown again" in made.err
-    key = access.check(known(tmp_path), token)
+    key = access.check(known(tmp_path), token, int(time.time()))
     assert (key.name, key.scopes, key.sites) == ("cms", ("articles", "events"), ())
     listed = typed("keys", "list").out
     assert key.id in listed
     assert token not in listed + typed("keys", "list", "--json").out
     assert "revoked" in typed("keys", "revoke", key.id).out
-    assert access.check(known(tmp_path), token) is None
+    assert access.check(known(tmp_path), token, int(time.time())) is None
     again = typed("keys", "revoke", key.id)
     assert (again.code, "no key" in again.err) == (2, True)
 

@@ -11,14 +11,18 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from data import database, schema
-from data.records import event_row
+from data import access, audit, database, rules, schema, sessions
+from data.access import ApiKey
+from data.audit import Actor
+from data.records import article_row, event_row
+from data.scope import Scope
 from data.store import Counts, Mark, Store
 from recsys.errors import DataError
+from recsys.rules import Action, Aim, Rule
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
 
 NEWS = Article(
@@ -116,6 +120,7 @@ def test_events_come_back_in_order_of_arrival_with_every_field(store: Store) -> 
     first = click("x", NEWS.id, 50, visitor="v", session="s", seen_on="guide", slate="sl")
     first = dataclasses.replace(first, dwell=1.5, position=3, context=("os:1", "region:kansai"))
     first = dataclasses.replace(first, propensity=0.25, arm="more-trends/b")
+    first = dataclasses.replace(first, source="related", bundle="b-1", placement="home")
     store.put_events([first, click("y", GUIDE.id, 40)])
     changes = store.changes(Mark())
     assert [dataclasses.replace(event, id="") for _, event in changes.events] == [
@@ -232,22 +237,52 @@ def test_opening_a_store_twice_finds_what_was_put(tmp_path: Path) -> None:
         assert store.article(NEWS.id) == NEWS
 
 
-def test_a_store_of_before_experiments_keeps_its_events(tmp_path: Path) -> None:
+NEW_COLUMNS = {
+    "0002": ("propensity",),
+    "0003": ("arm",),
+    "0004": ("source", "bundle", "placement"),
+}
+"""What each schema added to events."""
+
+
+@pytest.mark.parametrize("old", ["0001", "0002", "0003"])
+def test_an_older_store_keeps_its_events_and_learns_the_rest(tmp_path: Path, old: str) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
+    later = {name for number, names in NEW_COLUMNS.items() if number > old for name in names}
+    event = event_row(click("old", NEWS.id, 7, slate="sl", position=2), 1)
+    article = {**article_row(NEWS), "revision": 1, "tags": "[]", "authors": "[]"}
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        row = {k: v for k, v in event_row(click("old", NEWS.id, 7), 1).items() if k != "arm"}
-        names = ", ".join(row)
-        values = ", ".join(f":{name}" for name in row)
-        connection.execute(text(f"INSERT INTO events ({names}) VALUES ({values})"), row)
+        command.upgrade(config, old)
+        insert_raw(connection, "events", {k: v for k, v in event.items() if k not in later})
+        insert_raw(connection, "articles", article)
+        if old > "0001":
+            key = {"id": "k", "name": "cms", "scopes": '["articles"]', "sites": "[]"}
+            insert_raw(connection, "api_keys", {**key, "digest": bytes(32), "created": 5})
+        connection.execute(text("UPDATE clocks SET value = 1 WHERE name <> 'erasure_seq'"))
     engine.dispose()
     with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
         ((_, kept),) = store.changes(Mark()).events
-        assert dataclasses.replace(kept, id="") == click("", NEWS.id, 7)
-        assert kept.arm == ""
+        expected = click("", NEWS.id, 7, slate="sl", position=2)
+        assert dataclasses.replace(kept, id="") == expected
+        assert store.article(NEWS.id) == dataclasses.replace(NEWS, tags=(), authors=())
+        keys = [] if old == "0001" else [ApiKey("k", "cms", (Scope.ARTICLES,), (), 5)]
+        assert [dataclasses.replace(key, digest=b"") for key in access.keys(store)] == keys
+        assert store.put_events([click("new", NEWS.id, 8)]) == Counts(new=1)
+        mark = store.snapshot(10).mark
+        assert (mark.event_seq, mark.article_revision, mark.erasure_seq) == (2, 1, 0)
+        stop = Rule("", Action.STOP, Aim.ARTICLE, str(NEWS.id))
+        assert rules.rules(store) == [] != [rules.add(store, stop, Actor("anna"))]
+        assert [entry.seq for entry in audit.entries(store)] == [1]
+        token, _ = sessions.begin(store, "k", 10)
+        assert sessions.find(store, token, 11) is not None
+
+
+def insert_raw(connection: Connection, table: str, row: dict[str, object]) -> None:
+    names, values = ", ".join(row), ", ".join(f":{name}" for name in row)
+    connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
 
 
 def test_migrations_make_the_schema_that_the_code_describes(tmp_path: Path) -> None:
