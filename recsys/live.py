@@ -1,7 +1,7 @@
 """What changed since the bundle was made: the part of the engine that moves within seconds."""
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,8 +15,11 @@ from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
 from recsys.readers import Readers
+from recsys.rules import Rule
+from recsys.rulings import Matcher, Rulings
 from recsys.segments import Segments
 from recsys.stories import Signatures, Tellings
+from recsys.tables import Catalogue
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.trials import PRIOR, Trials, click_rate, trials
@@ -70,6 +73,9 @@ class Live:
         self._forgot = 0
         self._readers = Readers(self.settings.readers)
         self._forgotten: set[int] = set()
+        self._rules: tuple[Rule, ...] = ()
+        self._active: tuple[Rule, ...] = ()
+        self._matcher = Matcher(bundle.cards)
         none = np.empty(0, np.int32)
         width = bundle.factors.articles.shape[1]
         self.view = View(
@@ -90,6 +96,8 @@ class Live:
             tellings=Tellings.of(bundle.catalogue.story, bundle.catalogue.site),
             click_rate=np.full(len(bundle.catalogue), click_rate(0.0, 0.0), np.float32),
             exposure=np.zeros(len(bundle.catalogue), np.float32),
+            judged=np.zeros(len(bundle.catalogue), np.int8),
+            rulings=Rulings.of([], bundle.catalogue),
         )
 
     def add(self, articles: Sequence[Article]) -> None:
@@ -106,6 +114,13 @@ class Live:
             self._update(known)
         if fresh:
             self._append(fresh)
+
+    def rule(self, rules: Sequence[Rule]) -> None:
+        """Take the editors' rules, the newest first; those that are not active yet count later.
+
+        They count from the next ``refresh`` on.
+        """
+        self._rules = tuple(rules)
 
     def withdraw(self, ids: Iterable[ArticleId]) -> None:
         """Take articles out of every later answer; unknown ones are ignored."""
@@ -184,6 +199,11 @@ class Live:
         if now - self._forgot > FORGETTING:
             self.segments.forget(now)
             self._forgot = now
+        active = tuple(rule for rule in self._rules if rule.active(now))
+        if active != self._active:
+            self._active = active
+            rulings = self._rulings(self.view.catalogue, self.view.cards)
+            self.view = dataclasses.replace(self.view, rulings=rulings)
         view, settings = self.view, self.settings
         catalogue = view.catalogue
         there = view.shown(np.arange(len(catalogue), dtype=np.int32), now)
@@ -234,6 +254,9 @@ class Live:
             "exposure": shown.astype(np.float32),
         }
 
+    def _rulings(self, catalogue: Catalogue, cards: Mapping[int, Card]) -> Rulings:
+        return self._matcher.rulings(self._active, catalogue, cards)
+
     def vectors(self, rows: Int32) -> Float32:
         """Return f32[m, d]: the content vectors of rows."""
         return _take(self.bundle.vectors, self.view.vectors, rows)
@@ -281,11 +304,14 @@ class Live:
         rows = view.catalogue.ids.rows(str(a.id) for a in articles)
         withdrawn = view.withdrawn.copy()
         withdrawn[rows] = False
+        catalogue = view.catalogue.updated(rows, articles)
+        cards = {**view.cards, **_cards(rows, articles)}
         self.view = dataclasses.replace(
             view,
-            catalogue=view.catalogue.updated(rows, articles),
+            catalogue=catalogue,
             withdrawn=withdrawn,
-            cards={**view.cards, **_cards(rows, articles)},
+            cards=cards,
+            rulings=self._rulings(catalogue, cards),
             urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
         )
 
@@ -301,11 +327,13 @@ class Live:
         first = len(view.catalogue)
         rows = np.arange(first, first + len(articles), dtype=np.int32)
         self.trends.grow(len(catalogue))
+        cards = {**view.cards, **_cards(rows, articles)}
         self.view = dataclasses.replace(
             view,
             catalogue=catalogue,
             withdrawn=np.concatenate([view.withdrawn, np.zeros(len(articles), np.bool_)]),
-            cards={**view.cards, **_cards(rows, articles)},
+            cards=cards,
+            rulings=self._rulings(catalogue, cards),
             urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
             vectors=np.concatenate([view.vectors, vectors]),
             factors=np.concatenate([view.factors, cold_factors(vectors, bundle.cold_map)]),
@@ -316,6 +344,7 @@ class Live:
             tellings=Tellings.of(catalogue.story, catalogue.site),
             click_rate=_grown(view.click_rate, len(catalogue), click_rate(0.0, 0.0)),
             exposure=_grown(view.exposure, len(catalogue), 0.0),
+            judged=np.concatenate([view.judged, np.zeros(len(articles), np.int8)]),
         )
 
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:

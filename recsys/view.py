@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from recsys.arrays import Bool, Float32, Int32
+import numpy as np
+
+from recsys.arrays import Bool, Float32, Int8, Int32
+from recsys.rulings import Rulings
 from recsys.stories import Signatures, Tellings
 from recsys.tables import Catalogue
 from recsys.trending import TrendBoard
@@ -49,13 +52,21 @@ class View:
     """f32[A]: clicks an impression in boxes, smoothed toward the network's."""
     exposure: Float32
     """f32[A]: impressions lately, decayed."""
+    judged: Int8
+    """int8[A]: codes of the tones that the classifier hears, whoever has said otherwise."""
+    rulings: Rulings
+    """What editors' rules say."""
 
     def shown(self, rows: Int32, now: int) -> Bool:
-        """Return bool[k]: which rows are up at ``now``: published, not expired, not withdrawn."""
+        """Return bool[k]: which rows are up at ``now``, and blocked on no site."""
+        up = np.logical_and.reduce(list(self.filters(rows, now).values()))
+        return np.asarray(up & ~self.rulings.everywhere.blocked[rows], np.bool_)
+
+    def filters(self, rows: Int32, now: int) -> dict[str, Bool]:
+        """Return by name of a reason, bool[k]: which rows are up as far as it goes."""
         catalogue = self.catalogue
-        up: Bool = (
-            (catalogue.published[rows] <= now)
-            & (catalogue.expires[rows] > now)
-            & ~self.withdrawn[rows]
-        )
-        return up
+        return {
+            "unpublished": catalogue.published[rows] <= now,
+            "expired": catalogue.expires[rows] > now,
+            "withdrawn": ~self.withdrawn[rows],
+        }
