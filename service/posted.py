@@ -58,8 +58,8 @@ def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
     """Return the event that a row posts; raises ``Fault`` where it is not to be believed.
 
     An event about a card takes everything from the signed slate: where it was shown, in which slot,
-    with what probability and by which arm of an experiment. Its id follows from these, so that a
-    card is seen once and clicked once however often that is posted.
+    with what probability, from which source, by which bundle and arm of an experiment. Its id
+    follows from these, so that a card is seen once and clicked once however often that is posted.
     """
     posted = _parsed(row)
     article = ArticleId(posted.site, posted.key)
@@ -69,11 +69,19 @@ def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
         if propensity is None:
             raise Fault("position", "the slate did not show this article there", "slate")
         _refuse_stranger(sender, "slate", shown.site)
-        id, slate, page = f"{shown.id}:{posted.kind}:{posted.position}", shown.id, shown.site
-        position, arm = posted.position, shown.arm
+        id, page = f"{shown.id}:{posted.kind}:{posted.position}", shown.site
+        card: dict[str, Any] = {
+            "slate": shown.id,
+            "position": posted.position,
+            "propensity": propensity,
+            "arm": shown.arm,
+            "source": shown.source(posted.position),
+            "bundle": shown.bundle,
+            "placement": shown.placement,
+        }
     elif posted.id:
         _refuse_stranger(sender, "site", posted.site)
-        id, slate, page, position, propensity, arm = posted.id, "", "", -1, 1.0, ""
+        id, page, card = posted.id, "", {}
     else:
         raise Fault("id", "is missing; only an event about a slate has one without saying", "row")
     return Event(
@@ -85,11 +93,8 @@ def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
         session=keyring.session(posted.session),
         seen_on=page,
         dwell=posted.dwell,
-        slate=slate,
-        position=position,
-        propensity=propensity,
         context=tuple(posted.context),
-        arm=arm,
+        **card,
     )
 
 

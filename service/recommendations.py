@@ -2,14 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 
-from recsys.types import ArticleId, Card
+from recsys.types import ArticleId, Card, Slate
 from service import demo, metrics, slates
 from service.holder import Holder
 from service.problems import DESCRIBED
@@ -64,10 +64,10 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
         notes.append("there is no bundle yet; the store's articles are shown as they come")
     slate = engine.recommend(query)
 
-    def sign(slots: Sequence[tuple[ArticleId, float]]) -> str:
+    def sign(drawn: Slate) -> str:
         # A slate for a site that nobody knows proves no page.
         site = query.site if query.site in (settings.sites or holder.sites()) else ""
-        return slates.sign(slate.id, site, now, slots, keyring, arm)
+        return slates.sign(drawn, site, now, keyring, arm, query.place)
 
     card = cards(engine.card, settings, ask.visitor)
     known = query.article is not None and holder.knows(query.article)

@@ -5,19 +5,27 @@ import binascii
 import hashlib
 import hmac
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.keyring import Keyring, SlateKey
-from recsys.types import ArticleId
+from recsys.types import ArticleId, Slate
 
-VERSION = 1
+VERSION = 2
+BEFORE = 1
+"""Of tokens that tell neither sources nor bundle nor placement; read until the last has aged."""
+SOURCES = (
+    *("", "related", "co_read", "trending", "personal", "latest", "exploration"),
+    *("pin", "sponsored"),
+)
+"""What a card's byte stands for. Tokens outlive a deployment: names are only ever added."""
 LIFE = 2 * 86_400
 """Seconds in which what was shown may be seen and clicked; a page may stay open overnight."""
 LONGEST = 2_000
 """Characters of a token of the largest slate, and some."""
 _HEAD = struct.Struct(">BHIBB")
-_SLOT = struct.Struct(">8sf")
+_SLOT = struct.Struct(">8sfB")
+_SLOT_BEFORE = struct.Struct(">8sf")
+_TAIL = struct.Struct(">BB")
 _MAC = 16
 
 
@@ -35,38 +43,43 @@ class Shown:
     """Of the page that showed it."""
     at: int
     """When, UTC seconds."""
-    slots: tuple[tuple[bytes, float], ...]
-    """Digest of the article and propensity of each slot."""
+    slots: tuple[tuple[bytes, float, int], ...]
+    """Digest of the article, propensity and place in ``SOURCES`` of each slot."""
     arm: str = ""
     """``EXPERIMENT/ARM`` that made it; empty outside of an experiment."""
+    bundle: str = ""
+    """Id of the bundle that made it."""
+    placement: str = ""
+    """Where it stood, as in ``Query``."""
 
     def propensity(self, article: ArticleId, position: int) -> float | None:
         """Return the propensity of an article in a slot, None where it was not shown there."""
         if not 0 <= position < len(self.slots):
             return None
-        digest, propensity = self.slots[position]
+        digest, propensity, _ = self.slots[position]
         return propensity if hmac.compare_digest(digest, _digest(article)) else None
+
+    def source(self, position: int) -> str:
+        """Return what spoke most for the card of a slot, empty where the token does not tell."""
+        number = self.slots[position][2]
+        return SOURCES[number] if number < len(SOURCES) else ""
 
 
 def sign(
-    id: str,
-    site: str,
-    at: int,
-    slots: Sequence[tuple[ArticleId, float]],
-    keyring: Keyring,
-    arm: str = "",
+    slate: Slate, site: str, at: int, keyring: Keyring, arm: str = "", placement: str = ""
 ) -> str:
-    """Return the token of a slate: ``ID.PAYLOAD.MAC``, safe in a URL.
+    """Return the token of a slate as it is drawn: ``ID.PAYLOAD.MAC``, safe in a URL.
 
-    ``slots`` are the articles with their propensities (kept as float32) from the first slot on.
-    The MAC is HMAC-SHA256, cut to 128 bits.
+    Propensities are kept as float32. The MAC is HMAC-SHA256, cut to 128 bits.
     """
     key = keyring.slates[0]
-    name = site.encode()
-    payload = _HEAD.pack(VERSION, int(key.id, 16), at, len(name), len(slots)) + name
-    payload += b"".join(_SLOT.pack(_digest(article), chance) for article, chance in slots)
-    payload += arm.encode()  # last: tokens of before there were experiments end here
-    signed = f"{id}.{_text(payload)}"
+    name, bundle, place = site.encode(), slate.bundle_id.encode(), placement.encode()
+    payload = _HEAD.pack(VERSION, int(key.id, 16), at, len(name), len(slate.items)) + name
+    for item in slate.items:
+        number = SOURCES.index(item.source) if item.source in SOURCES else 0
+        payload += _SLOT.pack(_digest(item.article), item.propensity, number)
+    payload += _TAIL.pack(len(bundle), len(place)) + bundle + place + arm.encode()
+    signed = f"{slate.id}.{_text(payload)}"
     return f"{signed}.{_text(_mac(key, signed))}"
 
 
@@ -80,16 +93,38 @@ def read(token: str, keyring: Keyring, now: int) -> Shown:
     except (binascii.Error, struct.error, ValueError) as error:
         raise Forged("is no token of this service") from error
     key = next((key for key in keyring.slates if int(key.id, 16) == number), None)
-    if key is None or version != VERSION:
+    if key is None or version not in (VERSION, BEFORE):
         raise Forged("is signed with a key that is no longer in use")
     if not hmac.compare_digest(_mac(key, signed), given):
         raise Forged("is not what this service has signed")
     if not at - 60 <= now <= at + LIFE:
         raise Forged(f"is older than {LIFE // 3600} hours")
+    return _told(id, payload, version, at, length, count)
+
+
+def _told(id: str, payload: bytes, version: int, at: int, length: int, count: int) -> Shown:
+    """Return what a payload says; its signature is known to be right."""
     start = _HEAD.size + length
-    end = start + count * _SLOT.size
-    slots = _SLOT.iter_unpack(payload[start:end])
-    return Shown(id, payload[_HEAD.size : start].decode(), at, tuple(slots), payload[end:].decode())
+    site = payload[_HEAD.size : start].decode()
+    slot = _SLOT if version == VERSION else _SLOT_BEFORE
+    end = start + count * slot.size
+    slots = tuple(slot.iter_unpack(payload[start:end]))
+    if version == BEFORE:
+        plain = tuple((digest, propensity, 0) for digest, propensity in slots)
+        return Shown(id, site, at, plain, payload[end:].decode())
+    widths = _TAIL.unpack_from(payload, end)
+    bundle = end + _TAIL.size
+    place = bundle + widths[0]
+    arm = place + widths[1]
+    return Shown(
+        id,
+        site,
+        at,
+        slots,
+        payload[arm:].decode(),
+        payload[bundle:place].decode(),
+        payload[place:arm].decode(),
+    )
 
 
 def _mac(key: SlateKey, signed: str) -> bytes:

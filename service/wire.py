@@ -1,8 +1,9 @@
 """Translates between HTTP and the engine's values, and describes both for the API document."""
 
+import dataclasses
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Self
 
 import orjson
@@ -10,7 +11,7 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from data.addresses import safe
-from recsys.types import ArticleId, Card, Query, Slate
+from recsys.types import ArticleId, Card, Item, Query, Slate
 from service.settings import Settings
 
 MAX_ITEMS = 50
@@ -183,14 +184,14 @@ def dump_slate(
     card: Callable[[ArticleId], Card],
     settings: Settings,
     notes: list[str],
-    sign: Callable[[Sequence[tuple[ArticleId, float]]], str],
+    sign: Callable[[Slate], str],
 ) -> dict[str, Any]:
     """Return the answer to a page about ``article`` (``site/key``), as ``Answer`` describes it.
 
-    ``sign`` makes the slate's token of the articles in its slots and their propensities.
+    ``sign`` makes the token of the slate as it is drawn.
     """
     items: list[dict[str, Any]] = []
-    slots: list[tuple[ArticleId, float]] = []
+    drawn: list[Item] = []
     for item in slate.items:
         shown = dump_card(card(item.article), settings)
         if shown is None:
@@ -206,9 +207,9 @@ def dump_slate(
                 "reason": item.reason,
             }
         )
-        slots.append((item.article, item.propensity))
+        drawn.append(item)
     return {
-        "slate": sign(slots),
+        "slate": sign(dataclasses.replace(slate, items=tuple(drawn))),
         "article": article,
         "bundle": slate.bundle_id,
         "policy": slate.policy_id,

@@ -125,6 +125,7 @@ Text = Annotated[str, StringConstraints(pattern="")]
 Site = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Key = Annotated[str, StringConstraints(pattern=_PLAIN, min_length=1, max_length=512)]
 Id = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=128)]
+Name = Annotated[str, StringConstraints(pattern=_PLAIN, max_length=64)]
 Url = Annotated[str, StringConstraints(pattern=KEPT, max_length=4096), AfterValidator(_safe)]
 Lines = Annotated[
     list[Text], Field(max_length=200), BeforeValidator(_listed), AfterValidator(_lines)
@@ -181,6 +182,9 @@ class EventRow(TypedDict):
     context: NotRequired[Context]
     propensity: NotRequired[Annotated[float, Field(gt=0, le=1)]]
     arm: NotRequired[Id]
+    source: NotRequired[Name]
+    bundle: NotRequired[Id]
+    placement: NotRequired[Name]
 
 
 ARTICLE_COLUMNS = tuple(ArticleRow.__annotations__)
@@ -270,6 +274,9 @@ def _dated(row: dict[str, Any], now: int) -> Event | Fault:
         get("propensity", 1.0),
         tuple(get("context", ())),
         get("arm", ""),
+        get("source", ""),
+        get("bundle", ""),
+        get("placement", ""),
     )
 
 
@@ -282,9 +289,10 @@ _EXPECTED = {
     "language": "a language tag, as en or pt-BR",
     "context": "parts of the form name:value",
     **dict.fromkeys(
-        ("id", "visitor", "session", "slate", "arm"),
+        ("id", "visitor", "session", "slate", "arm", "bundle"),
         "at most 128 characters, no control characters",
     ),
+    **dict.fromkeys(("source", "placement"), "at most 64 characters, no control characters"),
     "expires": "a time from 1970 to 9999",
 }
 

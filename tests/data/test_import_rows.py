@@ -135,6 +135,9 @@ def test_an_event_takes_every_column():
         "context": "device:phone|region:kansai",
         "propensity": "0.5",
         "arm": "more-trends/b",
+        "source": "related",
+        "bundle": "b-1",
+        "placement": "home",
     }
     assert one(whole) == Event(
         id="e1",
@@ -150,6 +153,9 @@ def test_an_event_takes_every_column():
         context=("device:phone", "region:kansai"),
         propensity=0.5,
         arm="more-trends/b",
+        source="related",
+        bundle="b-1",
+        placement="home",
     )
 
 
@@ -166,6 +172,9 @@ def test_numbers_may_stand_for_keys_and_readers():
         ("visitor", "v" * 129),
         ("session", "a\x00"),
         ("arm", "a\nb"),
+        ("source", "x" * 65),
+        ("bundle", "a\nb"),
+        ("placement", "x" * 65),
         ("seen_on", "two words"),
         ("dwell", -1),
         ("dwell", math.nan),

@@ -109,6 +109,25 @@ def test_what_a_slate_showed_is_taken_from_its_signature(client, store):
     assert (clicked.kind, clicked.position) == (Kind.CLICK, 1)
     assert clicked.slate == shown["slate"].partition(".")[0]
     assert clicked.propensity == shown["items"][1]["propensity"] == 1.0
+    assert (seen.source, clicked.source) == tuple(shown["items"][n]["source"] for n in (0, 1))
+    assert {event.bundle for event in (seen, clicked)} == {shown["bundle"]} != {""}
+    assert {event.placement for event in (seen, clicked)} == {"article"}
+
+
+def test_a_box_on_a_front_page_is_told_apart(client, store):
+    shown = client.get("/v1/recommendations", query_string={"site": "daily"}).json
+    post(client, of_card(shown, 0), read())
+    clicked, elsewhere = kept(store)
+    assert clicked.placement == "home"
+    assert (elsewhere.source, elsewhere.bundle, elsewhere.placement) == ("", "", "")
+
+
+@pytest.mark.parametrize("name", ["source", "bundle", "placement", "arm", "propensity"])
+def test_what_a_slate_proves_nobody_may_say(client, store, name):
+    shown = box(client)
+    answer = post(client, of_card(shown, 0, **{name: "latest"}), read(1, **{name: "latest"}))
+    assert [fault["field"].rsplit(".", 1)[1] for fault in answer.json["errors"]] == [name] * 2
+    assert kept(store) == []
 
 
 def test_a_click_on_what_was_never_shown_is_refused_and_teaches_nothing(client, store, holder):
