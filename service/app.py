@@ -12,6 +12,7 @@ from service import (
     articles,
     demo,
     events,
+    feeds,
     fragment,
     headers,
     health,
@@ -23,6 +24,7 @@ from service import (
     visitors,
     widget,
 )
+from service.desk import app as desk
 from service.holder import Holder
 from service.limits import Gate
 from service.settings import Settings
@@ -55,6 +57,7 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     problems.register(app)
     app.register_api(recommendations.blueprint(holder, settings))
     app.register_api(trending.blueprint(holder, settings))
+    app.register_api(feeds.blueprint(holder, settings))
     app.register_api(events.blueprint(holder, settings, Gate(settings.limits, local=settings.demo)))
     app.register_api(articles.blueprint(holder, settings))
     app.register_api(visitors.blueprint(holder))
@@ -62,6 +65,7 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app.register_blueprint(metrics.blueprint())
     app.register_api(fragment.blueprint(holder, settings))
     app.register_blueprint(widget.blueprint())
+    app.register_blueprint(desk.blueprint(holder, settings))
     if settings.demo:
         app.register_blueprint(demo.blueprint(holder, settings))
     app.after_request(_docs_policy)

@@ -1,0 +1,1 @@
+"""The desk: pages on which editors see the boxes at work and decide by hand."""
