@@ -33,8 +33,10 @@ def train(
     moment = parse_time(now, "--now") if now else int(time.time())
 
     # the mathematics takes seconds to load, and other commands should not wait for it
+    from data.rules import rules
     from data.store import Store
     from training.run import run
+    from training.tone import corrections
 
     _configure_logs()
     done: list[Stage] = []
@@ -47,12 +49,14 @@ def train(
             else:
                 status.update(step.name)
 
+        store = Store.open(setup.store_url)
         bundle = run(
-            Store.open(setup.store_url),
+            store,
             setup.bundles,
             setup.recipe,
             moment,
             policy=setup.policy,
+            corrections=corrections(rules(store), moment),
             spare=setup.experiment.bundles if setup.experiment else (),
             report=report,
         )

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recsys import embed, manifest
-from recsys.arrays import Float32, Int32, Int64
+from recsys.arrays import Float32, Int8, Int32, Int64
 from recsys.coread import CoRead
 from recsys.embed import Embedder, TfidfSvd
 from recsys.errors import BundleCorrupt, BundleError, LibraryMissing
@@ -25,6 +25,7 @@ from recsys.ranker import Ranker
 from recsys.shelf import ASIDE, clean, current, list_bundles, publish, rollback, sync
 from recsys.stories import WIDTH, Signatures
 from recsys.tables import CATALOGUE_COLUMNS, Catalogue
+from recsys.tone import ToneModel
 from recsys.trending import Trends
 from recsys.types import Card
 
@@ -83,6 +84,9 @@ class Bundle:
     reads: Reads
     trends: Trends = field(repr=False)
     coread: CoRead = field(repr=False)
+    tone: ToneModel = field(repr=False)
+    judged: Int8
+    """int8[A], codes into ``tables.TONES``: what ``tone`` thinks of each article."""
     ranker: Ranker | None = field(default=None, repr=False)
     """What corrects the fusion of sources; without one, fusion ranks alone."""
     unranked: str = ""
@@ -125,6 +129,8 @@ class Bundle:
             reads=Reads(np.zeros(1, np.int64), np.zeros(0, np.int32)),
             trends=Trends(0, 0),
             coread=CoRead.empty(),
+            tone=ToneModel.rules(),
+            judged=np.zeros(0, np.int8),
         )
 
 
@@ -205,7 +211,7 @@ def open_bundle(folder: Path) -> Bundle:
 def _arrays(bundle: Bundle) -> Iterator[tuple[str, np.ndarray]]:
     for name in CATALOGUE_COLUMNS:
         yield f"catalogue.{name}", getattr(bundle.catalogue, name)
-    for name in ("vectors", "signatures", "cold_map", "related", "related_scores"):
+    for name in ("vectors", "signatures", "cold_map", "related", "related_scores", "judged"):
         yield name, getattr(bundle, name)
     for name in ("visitors", "articles", "gram"):
         yield f"factors.{name}", getattr(bundle.factors, name)
@@ -230,6 +236,8 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     bundle.index.save(folder / "graph.faiss")
     (folder / "embedder").mkdir()
     bundle.embedder.save(folder / "embedder")
+    (folder / "tone").mkdir()
+    bundle.tone.save(folder / "tone")
     if bundle.ranker is not None:
         (folder / RANKER).mkdir()
         bundle.ranker.save(folder / RANKER)
@@ -269,6 +277,8 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         reads=Reads(**part("reads")),
         trends=Trends.of_arrays(part("trends")),
         coread=CoRead.of_arrays(part("coread")),
+        tone=ToneModel.load(folder / "tone"),
+        judged=arrays["judged"],
         ranker=ranker,
         unranked=unranked,
     )

@@ -20,6 +20,7 @@ from recsys.rulings import Matcher, Rulings
 from recsys.segments import Segments
 from recsys.stories import Signatures, Tellings
 from recsys.tables import Catalogue
+from recsys.tone import lead_of
 from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.trials import PRIOR, Trials, click_rate, trials
@@ -96,7 +97,7 @@ class Live:
             tellings=Tellings.of(bundle.catalogue.story, bundle.catalogue.site),
             click_rate=np.full(len(bundle.catalogue), click_rate(0.0, 0.0), np.float32),
             exposure=np.zeros(len(bundle.catalogue), np.float32),
-            judged=np.zeros(len(bundle.catalogue), np.int8),
+            judged=bundle.judged,
             rulings=Rulings.of([], bundle.catalogue),
         )
 
@@ -304,12 +305,15 @@ class Live:
         rows = view.catalogue.ids.rows(str(a.id) for a in articles)
         withdrawn = view.withdrawn.copy()
         withdrawn[rows] = False
+        judged = view.judged.copy()
+        judged[rows] = self.bundle.tone.judge(_leads(articles))
         catalogue = view.catalogue.updated(rows, articles)
         cards = {**view.cards, **_cards(rows, articles)}
         self.view = dataclasses.replace(
             view,
             catalogue=catalogue,
             withdrawn=withdrawn,
+            judged=judged,
             cards=cards,
             rulings=self._rulings(catalogue, cards),
             urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
@@ -344,7 +348,7 @@ class Live:
             tellings=Tellings.of(catalogue.story, catalogue.site),
             click_rate=_grown(view.click_rate, len(catalogue), click_rate(0.0, 0.0)),
             exposure=_grown(view.exposure, len(catalogue), 0.0),
-            judged=np.concatenate([view.judged, np.zeros(len(articles), np.int8)]),
+            judged=np.concatenate([view.judged, bundle.tone.judge(_leads(articles))]),
         )
 
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:
@@ -365,6 +369,10 @@ class Live:
                 )
             story.append(told if told >= 0 else row)
         return np.array(story[len(self.view.signatures) :], np.int32)
+
+
+def _leads(articles: Sequence[Article]) -> list[str]:
+    return [lead_of(article) for article in articles]
 
 
 def _cards(rows: Int32, articles: Sequence[Article]) -> dict[int, Card]:

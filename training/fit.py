@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -12,11 +13,16 @@ from recsys.embed import Embedder, TfidfSvd, text_of
 from recsys.ids import Vocabulary
 from recsys.index import ArticleIndex
 from recsys.stories import group, signatures
-from recsys.tables import Catalogue, Interactions
-from recsys.types import Article
+from recsys.tables import TONES, Catalogue, Interactions
+from recsys.tone import ToneModel, lead_of
+from recsys.types import Article, ArticleId, Tone
 from recsys.weights import confidence
 from training.recipe import Recipe
 from training.stages import Report, silent, stage
+from training.tone import fit_tone
+
+NOBODY: Mapping[ArticleId, Tone] = MappingProxyType({})
+"""Editors who corrected nothing."""
 
 
 def fit(
@@ -29,13 +35,16 @@ def fit(
     mark: Mapping[str, int] | None = None,
     parent: str = "",
     embedder: Embedder | None = None,
+    tone: ToneModel | None = None,
+    corrections: Mapping[ArticleId, Tone] = NOBODY,
     report: Report = silent,
 ) -> Bundle:
     """Return a bundle, not yet written, of everything known before ``now`` (UTC seconds).
 
     ``interactions`` refer to rows of ``articles`` and ``visitors``; later ones are left out.
-    ``mark`` says how far the store was read. ``embedder`` is learned from the articles where none
-    is given. Any of the inputs may be empty.
+    ``mark`` says how far the store was read. ``embedder`` and ``tone`` are learned from the
+    articles where none is given, the latter also from what editors said of their tones,
+    ``corrections``. Any of the inputs may be empty.
     """
     events = interactions.before(now)
     texts = [text_of(article) for article in articles]
@@ -51,6 +60,11 @@ def fit(
         index = ArticleIndex.build(vectors)
         related, related_scores = index.neighbours(recipe.neighbours)
         note(f"{recipe.neighbours} for each, {'exact' if index.graph is None else 'by graph'}")
+
+    with stage("tones", report) as note:
+        tone = tone or fit_tone(articles, corrections, recipe.seed)
+        judged = tone.judge([lead_of(article) for article in articles])
+        note(f"{np.count_nonzero(judged == TONES.index(Tone.GRAVE))} of {len(articles)} grave")
 
     with stage("stories", report) as note:
         marks = signatures(texts)
@@ -115,6 +129,8 @@ def fit(
         reads=reads_of(opens, len(visitors), len(articles)),
         trends=trends,
         coread=together,
+        tone=tone,
+        judged=judged,
     )
 
 

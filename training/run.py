@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,15 @@ from recsys import shelf
 from recsys.bundle import Bundle, open_bundle, write
 from recsys.errors import BundleCorrupt, BundleError, Busy
 from recsys.history import History
-from training.fit import fit
+from recsys.tables import TONES
+from training.fit import NOBODY, fit
 from training.rank import with_ranker
 from training.stages import Report, Stage, silent, stage
 
 if TYPE_CHECKING:
     from data.store import Store
     from recsys.policy import Policy
+    from recsys.types import ArticleId, Tone
     from training.recipe import Recipe
 
 log = structlog.get_logger(__name__)
@@ -38,15 +40,17 @@ def run(
     now: int,
     *,
     policy: Policy | None = None,
+    corrections: Mapping[ArticleId, Tone] = NOBODY,
     keep: int = KEEP,
     spare: Collection[str] = (),
     report: Report = silent,
 ) -> Bundle:
     """Train on everything that ``store`` knew before ``now`` and make the result current.
 
-    The ranker learns to correct the fusion of ``policy``. Of the bundles before it the last
-    ``keep`` stay, and those whose ids ``spare`` names. Returns the bundle as it was opened from
-    ``root``. Whatever fails, what was current stays so.
+    The ranker learns to correct the fusion of ``policy``, and the classifier of tones from editors'
+    ``corrections``. Of the bundles before it the last ``keep`` stay, and those whose ids ``spare``
+    names. Returns the bundle as it was opened from ``root``. Whatever fails, what was current stays
+    so.
     Raises ``Busy`` at once where another process is training into ``root``, and ``BundleError``
     where the bundle cannot be written.
     """
@@ -67,6 +71,7 @@ def run(
                 now,
                 mark=dataclasses.asdict(known.mark),
                 parent=next(iter(shelf.history(root)), ""),
+                corrections=corrections,
                 report=report,
             )
             history = History(known.articles, known.visitors, known.interactions)
@@ -93,6 +98,7 @@ def probe(bundle: Bundle) -> None:
         "factors.visitors": bundle.factors.visitors,
         "factors.articles": bundle.factors.articles,
         "factors.gram": bundle.factors.gram,
+        "tone.weights": bundle.tone.weights,
     }.items():
         if not np.isfinite(array).all():
             raise BundleCorrupt(f"bundle {bundle.id}: {name} holds a value that is not a number")
@@ -103,9 +109,12 @@ def probe(bundle: Bundle) -> None:
     }.items():
         if len(rows) and not (rows.min() >= -1 and rows.max() < articles):
             raise BundleCorrupt(f"bundle {bundle.id}: {name} points outside of {articles} articles")
+    if len(bundle.judged) != articles or not np.isin(bundle.judged, range(len(TONES))).all():
+        raise BundleCorrupt(f"bundle {bundle.id}: judged does not hold a tone for each article")
     if len(bundle.vectors):
         bundle.index.search(bundle.vectors[:1], 10)
         bundle.embedder.embed(["a text"])
+        bundle.tone.judge(["a text"])
 
 
 def _write(made: Bundle, root: Path) -> Bundle:

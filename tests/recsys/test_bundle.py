@@ -66,6 +66,7 @@ def make(flat_limit: int = 50_000, created: int = 1_507_690_800) -> Bundle:
         related_scores=scores,
         reads=Reads(np.array([0, 2, 2, 3], np.int64), np.array([5, 1, 7], np.int32)),
         trends=trends,
+        judged=np.arange(len(ARTICLES), dtype=np.int8) % 4,
     )
 
 
@@ -77,7 +78,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_what_is_opened_is_what_was_written(folder):
     made = make(0 if (folder / "graph.faiss").exists() else 50_000)
     opened = open_bundle(folder)
-    for name in ("vectors", "signatures", "cold_map", "related", "related_scores"):
+    for name in ("vectors", "signatures", "cold_map", "related", "related_scores", "judged"):
         np.testing.assert_array_equal(getattr(opened, name), getattr(made, name))
     for name in ("visitors", "articles", "gram"):
         np.testing.assert_array_equal(getattr(opened.factors, name), getattr(made.factors, name))

@@ -72,6 +72,7 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
         vectors=vectors,
         related=nearest,
         related_scores=np.take_along_axis(cosines, nearest, axis=1),
+        judged=np.zeros(COUNT, np.int8),
     )
     live = Live(bundle)
     live.coread = CoRead.empty(half_lives=(1800.0, 14.0 * DAY))
@@ -100,13 +101,7 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
         opened=np.array(trail, np.int32),
         taste=draw(st.sampled_from([None, np.array([0.8, -0.3], np.float32)])),
         language=language,
-        keep_tone=draw(st.booleans()),
-        half_lives=HalfLives(related=draw(st.sampled_from([0.0, 2.0 * DAY])), personal=1.0 * DAY),
-        trends=TrendRules(
-            floor=draw(st.sampled_from([0.0, 2.0])),
-            min_age=draw(st.sampled_from([0, HOUR])),
-            max_age=draw(st.sampled_from([0, DAY])),
-        ),
+        policy=draw(policies()),
         context=(),
     )
     return live, situation
@@ -116,7 +111,7 @@ def may_be_shown(situation: Situation, row: int) -> bool:
     view, catalogue = situation.view, situation.view.catalogue
     tones = list(Tone)
     tone, page = tones[catalogue.tone[row]], tones[catalogue.tone[situation.anchor]]
-    if situation.keep_tone and situation.anchor >= 0:
+    if situation.policy.tone.page and situation.anchor >= 0:
         if page == Tone.GRAVE and (tone == Tone.LIGHT or catalogue.sponsored[row]):
             return False
         if page == Tone.LIGHT and tone == Tone.GRAVE:
@@ -159,7 +154,7 @@ def test_related_is_the_likeness_to_the_trail_faded_by_age(drawn: tuple[Live, Si
     for weight, seen in zip(candidates.TRAIL_WEIGHTS, reversed(situation.trail), strict=False):
         for row, cosine in zip(*live.related(situation.view, seen), strict=True):
             scores[int(row)] = scores.get(int(row), 0.0) + weight * odds(float(cosine))
-    half_life = situation.half_lives.related
+    half_life = situation.policy.half_lives.related
     scores = normal({row: s * fresh(situation, row, half_life) for row, s in scores.items()})
     found = proposed(SOURCES["related"](live, situation, COUNT))
     assert found == pytest.approx(shown(situation, scores), rel=1e-3)
@@ -174,7 +169,7 @@ def test_personal_is_the_readers_taste_faded_by_age(drawn: tuple[Live, Situation
     if taste is not None:
         for row, factors in zip(view.pool.tolist(), view.pool_factors, strict=True):
             liked = odds(min(float(factors @ taste), 2.0))
-            scores[row] = liked * fresh(situation, row, situation.half_lives.personal)
+            scores[row] = liked * fresh(situation, row, situation.policy.half_lives.personal)
     found = proposed(SOURCES["personal"](live, situation, COUNT))
     assert found == pytest.approx(shown(situation, normal(scores)), rel=1e-3)
 
@@ -226,7 +221,7 @@ def _rise(board: TrendBoard, row: int) -> float:
 @given(situations())
 def test_trending_is_what_the_rules_leave_of_the_board(drawn: tuple[Live, Situation]) -> None:
     live, situation = drawn
-    board, rules = situation.view.board, situation.trends
+    board, rules = situation.view.board, situation.policy.trends
     wanted = {}
     for row, score in zip(board.rows.tolist(), board.scores.tolist(), strict=True):
         age = NOW - situation.view.catalogue.published[row]
@@ -277,7 +272,11 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
     scores: list[int], gone: set[int], k: int
 ) -> None:
     articles = [Article("s", f"a{row}", "", "", NOW) for row in range(len(scores))]
-    bundle = dataclasses.replace(Bundle.empty(), catalogue=Catalogue.of(articles))
+    bundle = dataclasses.replace(
+        Bundle.empty(),
+        catalogue=Catalogue.of(articles),
+        judged=np.zeros(len(articles), np.int8),
+    )
     live = Live(bundle)
     withdrawn = np.array([row in gone for row in range(len(scores))])
     share = np.array(scores, np.float32) / (sum(scores) or 1)
@@ -293,9 +292,7 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
         opened=np.empty(0, np.int32),
         taste=None,
         language=np.ones(2, np.bool_),
-        keep_tone=True,
-        half_lives=HalfLives(),
-        trends=TrendRules(floor=0.0),
+        policy=Policy(trends=TrendRules(floor=0.0)),
         context=(),
     )
     wanted = [row for row in range(len(scores)) if scores[row] and row not in gone]

@@ -1,0 +1,108 @@
+"""Learns to tell grave articles from light ones from weak rules, publishers and editors."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from recsys.arrays import Bool, Float32
+from recsys.rules import Action, Rule
+from recsys.tone import JUDGED, ToneModel, candidates, lead_of
+from recsys.types import Article, ArticleId, Tone
+
+SAMPLE = 20_000
+"""Articles that nobody labelled, from which is learned at most."""
+MOST_TERMS = 30_000
+"""Terms that are learned at most, the most frequent ones."""
+FEWEST = 30
+"""So many articles that are of a tone, and so many that are not, it takes to learn it."""
+WEAK = 0.25
+"""What a sure vote of the rules counts for beside a person's word."""
+CLEAR = (0.2, 0.7)
+"""Below and above these chances rules have voted clearly; what lies between teaches nothing."""
+LOOSENESS = 30.0
+"""How far weights may go for what the examples say: scikit-learn's C."""
+
+
+def fit_tone(
+    articles: Sequence[Article], corrections: Mapping[ArticleId, Tone], seed: int = 0
+) -> ToneModel:
+    """Return a model learned from ``articles``; the same ones and seed give the same bits.
+
+    Rules vote, and clear votes are examples of little weight (data programming; Ratner et al.,
+    2016). What a publisher or, before that, an editor has said is one of full weight, whatever the
+    rules say. What is learned from them, with words that no rule knows, and the rules have half a
+    say each. A tone with too few examples is left to the rules.
+    """
+    rules = ToneModel.rules()
+    tones = [corrections.get(article.id, article.tone) for article in articles]
+    chosen = _chosen(tones, seed)
+    texts = [lead_of(articles[row]) for row in chosen]
+    target, weight = _examples(rules.chances(texts), [tones[row] for row in chosen])
+    learned = [c for c in range(len(JUDGED)) if _enough(target[:, c], weight[:, c])]
+    if not learned:
+        return rules
+    wide = _widened(rules, texts)
+    matrix = wide.matrix(texts)
+    weights, bias = wide.weights.copy(), wide.bias.copy()
+    # One thread: the order of additions, and so the last bit, must not depend on the machine.
+    with threadpool_limits(1):
+        for c in learned:
+            told = np.flatnonzero(weight[:, c])
+            found = LogisticRegression(C=LOOSENESS, max_iter=500, random_state=seed).fit(
+                matrix[told], target[told, c], weight[told, c]
+            )
+            weights[:, c] = (weights[:, c] + found.coef_[0]) / 2
+            bias[c] = (bias[c] + found.intercept_[0]) / 2
+    return ToneModel(wide.terms, weights, bias, wide.thresholds)
+
+
+def _chosen(tones: Sequence[Tone], seed: int) -> list[int]:
+    """Return the rows to learn from: all of which somebody said something, and some others."""
+    said = [row for row, tone in enumerate(tones) if tone != Tone.UNKNOWN]
+    rest = [row for row, tone in enumerate(tones) if tone == Tone.UNKNOWN]
+    if len(rest) > SAMPLE:
+        rest = np.random.default_rng(seed).choice(rest, SAMPLE, replace=False).tolist()
+    return sorted(said + rest)
+
+
+def _examples(chances: Float32, tones: Sequence[Tone]) -> tuple[Bool, Float32]:
+    """Return what each article is an example of, bool[n, 2], and its weight, f32[n, 2]."""
+    low, high = CLEAR
+    target = chances >= high
+    weight = np.where(target | (chances < low), WEAK * np.abs(2 * chances - 1), 0.0)
+    for row, tone in enumerate(tones):
+        if tone != Tone.UNKNOWN:
+            target[row], weight[row] = [tone == one for one in JUDGED], 1.0
+    return target, weight.astype(np.float32)
+
+
+def _enough(target: Bool, weight: Float32) -> bool:
+    told = weight > 0
+    return min(np.count_nonzero(target & told), np.count_nonzero(~target & told)) >= FEWEST
+
+
+def _widened(rules: ToneModel, texts: Sequence[str]) -> ToneModel:
+    """Return the rules' model with the terms of ``texts`` beside theirs, of no weight yet."""
+    rare = 3 if len(texts) > 1_000 else 2
+    counter = CountVectorizer(analyzer=candidates, min_df=rare, max_features=MOST_TERMS)
+    terms = sorted({*rules.terms, *counter.fit(texts).vocabulary_})
+    weights = np.zeros((len(terms), len(JUDGED)), np.float32)
+    row = {term: at for at, term in enumerate(terms)}
+    weights[[row[term] for term in rules.terms]] = rules.weights
+    return ToneModel(tuple(terms), weights, rules.bias, rules.thresholds)
+
+
+def corrections(rules: Iterable[Rule], now: int) -> dict[ArticleId, Tone]:
+    """Return what editors' rules that were there and active at ``now`` say of articles' tones.
+
+    ``rules`` come the newest first, as ``data.rules.rules`` gives them; the newest of an article
+    counts.
+    """
+    said: dict[ArticleId, Tone] = {}
+    for rule in rules:
+        if rule.action == Action.TONE and rule.created <= now and rule.active(now):
+            said.setdefault(rule.article, rule.tone)
+    return said
