@@ -62,16 +62,18 @@ def record(
 
 
 def entries(
-    store: Store, most: int = 200, before: int | None = None, since: int = 0
+    store: Store, most: int = 200, before: int | None = None, since: int = 0, subject: str = ""
 ) -> list[Entry]:
     """Return up to ``most`` entries, the newest first.
 
-    Only those numbered below ``before``, where it is given, and no older than ``since`` (UTC
-    seconds). Raises ``DataError`` where the store fails.
+    Only those numbered below ``before``, where it is given, no older than ``since`` (UTC seconds),
+    and where it is given, about ``subject``. Raises ``DataError`` where the store fails.
     """
     newest = select(audit).where(audit.c.at >= since).order_by(audit.c.seq.desc()).limit(most)
     if before is not None:
         newest = newest.where(audit.c.seq < before)
+    if subject:
+        newest = newest.where(audit.c.subject == subject)
     with store.reading() as connection:
         rows = connection.execute(newest).all()
     return [Entry(**row._asdict()) for row in rows]

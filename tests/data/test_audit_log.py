@@ -54,3 +54,8 @@ def test_what_fails_is_not_written_down_and_leaves_no_gap(store: Store) -> None:
         (6, "ben"),
         (5, "anna"),
     ]
+
+
+def test_what_was_done_to_one_thing_is_told(store: Store) -> None:
+    assert [entry.seq for entry in audit.entries(store, subject="k2")] == [3]
+    assert audit.entries(store, subject="k2", since=NOW + 3) == []
