@@ -1,13 +1,16 @@
 """Where candidates come from: each source ranks articles by one reason to read them next."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Float64, Int32
+from recsys.arrays import Bool, Float32, Float64, Int8, Int32
+from recsys.ids import Vocabulary
 from recsys.live import Live
-from recsys.policy import HalfLives, TrendRules
+from recsys.policy import Policy, SectionRules, TrendRules
+from recsys.rulings import Ruled
 from recsys.tables import TONES
 from recsys.top import top
 from recsys.trending import STEADY
@@ -57,36 +60,99 @@ class Situation:
     """f32[f], None for a reader of whom nothing is known."""
     language: Bool
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
-    keep_tone: bool
-    half_lives: HalfLives
-    trends: TrendRules
+    policy: Policy
+    """What holds where the box stands."""
     context: tuple[str, ...]
+    lenient: bool = False
+    """Proposes what filters would take out too: to explain an answer, never to give one."""
 
     def freshness(self, rows: Int32, half_life: float) -> Float64:
-        """Return f64[k] ``0.5 ** (age / half_life)``; all 1 for a half-life of 0. In seconds."""
+        """Return f64[k] ``0.5 ** (age / half_life)``; 1 for a half-life of 0. In seconds.
+
+        A section with a half-life of its own has that instead.
+        """
         age = np.maximum(self.now - self.view.catalogue.published[rows], 0)
-        return np.exp2(-age / half_life) if half_life > 0 else np.ones(len(rows))
+        if not self.policy.sections:
+            return np.exp2(-age / half_life) if half_life > 0 else np.ones(len(rows))
+        lives = self._by_section(rows, "half_life", half_life)
+        return np.where(lives > 0, np.exp2(-age / np.maximum(lives, 1.0)), 1.0)
 
     def eligible(self, rows: Int32) -> Bool:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
+        if self.lenient:
+            return np.ones(len(rows), np.bool_)
+        passes: Bool = np.logical_and.reduce(list(self.filters(rows).values()))
+        return passes
+
+    def filters(self, rows: Int32) -> dict[str, Bool]:
+        """Return by name of a filter, bool[k]: which rows it lets pass."""
         catalogue = self.view.catalogue
-        return self._in_tone(rows) & (
-            self.view.shown(rows, self.now)
-            & self.language[catalogue.language[rows]]
-            & ~np.isin(catalogue.story[rows], catalogue.story[self.opened])
-        )
+        return {
+            **self.view.filters(rows, self.now),
+            "editors": ~self.ruled.blocked[rows],
+            "age": self._young(rows),
+            "language": self.language[catalogue.language[rows]],
+            "read": ~np.isin(catalogue.story[rows], catalogue.story[self.opened]),
+            "tone": self._in_tone(rows),
+        }
+
+    @property
+    def ruled(self) -> Ruled:
+        """What editors' rules say on the page's site."""
+        return self.view.rulings.on(self.site)
+
+    def tone(self, rows: Int32) -> Int8:
+        """Return int8[k]: codes of tones, by an editor's rule, else the publisher, else judged."""
+        view = self.view
+        told = view.catalogue.tone[rows]
+        if self.policy.tone.classify:
+            told = np.where(told == TONES.index(Tone.UNKNOWN), view.judged[rows], told)
+        ruled = view.rulings.tone[rows]
+        return np.where(ruled >= 0, ruled, told)
+
+    def soft(self, rows: Int32) -> Bool:
+        """Return bool[k]: what is too light, or paid for, to stand beside grave news."""
+        light: Bool = self.tone(rows) == TONES.index(Tone.LIGHT)
+        return light | self.view.catalogue.sponsored[rows]
 
     def _in_tone(self, rows: Int32) -> Bool:
         """Return bool[k]: what may stand beside the page's article without embarrassing anyone."""
-        catalogue = self.view.catalogue
-        fits: Bool = np.ones(len(rows), np.bool_)
-        if self.keep_tone and self.anchor >= 0:
-            page, tone = TONES[catalogue.tone[self.anchor]], catalogue.tone[rows]
+        if self.policy.tone.page and self.anchor >= 0:
+            page = TONES[self.tone(np.array([self.anchor], np.int32))[0]]
             if page == Tone.GRAVE:
-                fits = ~((tone == TONES.index(Tone.LIGHT)) | catalogue.sponsored[rows])
-            elif page == Tone.LIGHT:
-                fits = tone != TONES.index(Tone.GRAVE)
-        return fits
+                return ~self.soft(rows)
+            if page == Tone.LIGHT:
+                return np.asarray(self.tone(rows) != TONES.index(Tone.GRAVE), np.bool_)
+        return np.ones(len(rows), np.bool_)
+
+    def _young(self, rows: Int32) -> Bool:
+        """Return bool[k]: what is not older than the policy lets it be."""
+        policy = self.policy
+        if not policy.max_age and not policy.sections:
+            return np.ones(len(rows), np.bool_)
+        most = self._by_section(rows, "max_age", policy.max_age)
+        age = self.now - self.view.catalogue.published[rows]
+        return np.asarray((most <= 0) | (age < most), np.bool_)
+
+    def _by_section(self, rows: Int32, name: str, otherwise: float) -> Float64:
+        """Return f64[k]: a number that sections of the policy may have instead of ``otherwise``."""
+        catalogue = self.view.catalogue
+        rules = tuple(self.policy.sections.items())
+        own = by_section(catalogue.sections, rules, name)[catalogue.section[rows]]
+        return np.where(np.isnan(own), otherwise, own)
+
+
+@functools.lru_cache(256)
+def by_section(
+    sections: Vocabulary, rules: tuple[tuple[str, SectionRules], ...], name: str
+) -> Float64:
+    """Return f64[C + 1]: what the rules of sections say, NaN where they say nothing.
+
+    The last entry stands for code -1, an article without a section.
+    """
+    told = {section.lower(): getattr(rule, name) for section, rule in rules}
+    own = [told.get(section.lower()) for section in sections]
+    return np.array([*own, None], np.float64)
 
 
 TRAIL_WEIGHTS = (1.0, 0.3, 0.1)
@@ -141,14 +207,14 @@ def related(live: Live, situation: Situation, k: int) -> Candidates:
         rows, cosines = live.related(situation.view, row)
         lists.append((rows, weight * _odds(cosines)))
     rows, scores = _summed(lists)
-    fresh = situation.freshness(rows, situation.half_lives.related)
+    fresh = situation.freshness(rows, situation.policy.half_lives.related)
     return _ranked("related", rows, _normal(scores * fresh), situation, k)
 
 
 def trending(live: Live, situation: Situation, k: int) -> Candidates:
     """Rank by what readers of the network open now, each site against its own baseline."""
     board = situation.view.board
-    trend = trends(situation.view, board.rows, situation.now, situation.trends)
+    trend = trends(situation.view, board.rows, situation.now, situation.policy.trends)
     return _ranked("trending", board.rows[trend], board.scores[trend], situation, k)
 
 
@@ -165,7 +231,7 @@ def personal(live: Live, situation: Situation, k: int) -> Candidates:
     if situation.taste is None:
         return _none("personal")
     odds = _odds(view.pool_factors @ situation.taste)
-    fresh = situation.freshness(view.pool, situation.half_lives.personal)
+    fresh = situation.freshness(view.pool, situation.policy.half_lives.personal)
     return _ranked("personal", view.pool, _normal(odds * fresh), situation, k)
 
 
@@ -176,6 +242,14 @@ def latest(live: Live, situation: Situation, k: int) -> Candidates:
         rows = np.arange(len(situation.view.catalogue), dtype=np.int32)
     age = np.maximum(situation.now - situation.view.catalogue.published[rows], 0)
     return _ranked("latest", rows, _normal(1.0 / (1.0 + age)), situation, k)
+
+
+def sponsored(live: Live, situation: Situation, k: int) -> Candidates:
+    """Rank what is paid for by publication: where slots are kept for it, it need not be related."""
+    catalogue = situation.view.catalogue
+    rows = np.flatnonzero(catalogue.sponsored).astype(np.int32)
+    age = np.maximum(situation.now - catalogue.published[rows], 0)
+    return _ranked("sponsored", rows, _normal(1.0 / (1.0 + age)), situation, k)
 
 
 Source = Callable[[Live, Situation, int], Candidates]

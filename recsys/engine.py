@@ -9,16 +9,20 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.bundle import Bundle
-from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, trends
+from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, sponsored, trends
 from recsys.errors import UnknownArticle
 from recsys.exploration import explore
 from recsys.features import FEATURES, features
 from recsys.live import Live
-from recsys.mixer import Fused, Pick, Quotas, fuse, pick
-from recsys.policy import Policy
+from recsys.mixer import Choices, Fused, Pick, Ranked, fuse, pick
+from recsys.policy import PLACEMENTS, Policy
+from recsys.quotas import Quotas
 from recsys.ranker import Ranker
+from recsys.tables import TONES
+from recsys.trace import Trace
+from recsys.tracing import Answer, trace
 from recsys.trending import chart
-from recsys.types import ArticleId, Card, Item, Query, Slate, Trend, TrendQuery
+from recsys.types import ArticleId, Card, Item, Query, Slate, Tone, Trend, TrendQuery
 from recsys.view import View
 
 REASONS = {
@@ -28,6 +32,8 @@ REASONS = {
     "personal": "Close to what you have read",
     "latest": "Among the newest",
     "exploration": "New, and not often shown yet",
+    "editors": "Chosen by the editors",
+    "sponsored": "Sponsored",
 }
 """What a card says of the source that speaks most for it."""
 
@@ -51,44 +57,62 @@ class Engine:
 
         An unknown article, reader or site is no error: the slate's notes say what was unknown.
         """
+        return self._answer(query).slate
+
+    def explain(self, query: Query) -> Trace:
+        """Return the answer to a query with everything that decided it: the same slate."""
+        answer = self._answer(query)
+        unfiltered = self._propose(dataclasses.replace(answer.situation, lenient=True))
+        return trace(answer, unfiltered, query.place, lambda row: self.live.card(row).title)
+
+    def _answer(self, query: Query) -> Answer:
         notes = [f"fusion ranks: {self.unranked}"] if self.unranked else []
         situation, proposals = self.consider(query, notes)
-        fused, picked = self._mix(proposals, situation, query.n)
+        policy = situation.policy
+        if query.placement and policy is self.policy and query.placement not in PLACEMENTS:
+            notes.append(f"placement {query.placement!r} has no policy of its own")
+        if any(slot <= query.n for slot in policy.sponsored.slots) and policy.sponsored.most:
+            proposals.append(sponsored(self.live, situation, self.depth))
+        ranked, picked = self._mix(proposals, situation, query.n)
         asked = query.n
         while len(picked.places) < query.n:
             asked *= 4
             filler = latest(self.live, situation, asked)
-            fused, picked = self._mix([*proposals, filler], situation, query.n)
+            ranked, picked = self._mix([*proposals, filler], situation, query.n)
             if len(filler.rows) < asked:
                 break
         notes.extend(
             f"quota {name} gave way: too few articles within it" for name in picked.relaxed
         )
-        names = [proposal.source for proposal in proposals] + ["latest"]
-        items = self._items(situation, fused, picked, names, query.seed)
-        return Slate(
+        names = tuple(dict.fromkeys([*(p.source for p in proposals), "latest"]))
+        items = self._items(situation, ranked, picked, names, query.seed)
+        slate = Slate(
             id=self._slate_id(query, items),
             items=items,
             bundle_id=self.bundle.id,
             policy_id=self.policy.id,
             notes=tuple(notes),
         )
+        return Answer(slate, situation, names, ranked, picked)
 
     def consider(
         self, query: Query, notes: list[str] | None = None
     ) -> tuple[Situation, list[Candidates]]:
         """Return a query in rows, and what each source proposes for it; ``notes`` are added to."""
         situation = self._situation(query, self.live.view, [] if notes is None else notes)
-        return situation, [
+        return situation, self._propose(situation)
+
+    def _propose(self, situation: Situation) -> list[Candidates]:
+        return [
             source(self.live, situation, self.depth)
             for name, source in self.sources.items()
-            if getattr(self.policy.weights, name) > 0
+            if getattr(situation.policy.weights, name) > 0
         ]
 
-    def fused(self, proposals: Sequence[Candidates]) -> Fused:
-        """Return the union of proposals under the policy's weights, best first."""
-        weights = [getattr(self.policy.weights, p.source, FILLER_WEIGHT) for p in proposals]
-        return fuse(proposals, weights)
+    def fused(self, proposals: Sequence[Candidates], policy: Policy | None = None) -> Fused:
+        """Return the union of proposals under a policy's weights, best first."""
+        given = (policy or self.policy).weights
+        return fuse(proposals, [getattr(given, p.source, FILLER_WEIGHT) for p in proposals])
 
     def describe(
         self, query: Query, devices: Sequence[str] = (), rows: Int32 | None = None
@@ -99,7 +123,7 @@ class Engine:
         """
         asked = self if rows is None else self._wide
         situation, proposals = asked.consider(query)
-        fused = self.fused(proposals)
+        fused = self.fused(proposals, situation.policy)
         found = fused.rows if rows is None else rows
         return found, self._features(situation, proposals, fused, devices, found)
 
@@ -111,7 +135,8 @@ class Engine:
         ranker = self._ranker
         if ranker is not None:
             return ranker.probabilities(self.describe(query, ranker.devices, rows)[1])
-        fused = self.fused(self._wide.consider(query)[1])
+        situation, proposals = self._wide.consider(query)
+        fused = self.fused(proposals, situation.policy)
         order = np.argsort(fused.rows)
         near = np.minimum(np.searchsorted(fused.rows, rows, sorter=order), len(order) - 1)
         if not len(order):
@@ -146,15 +171,15 @@ class Engine:
         union = fused.rows, fused.scores
         return features(self.live, situation, proposals, union, rows, devices=devices)
 
-    def _ranked(self, situation: Situation, proposals: Sequence[Candidates], fused: Fused) -> Fused:
-        """Return what was fused in the order that was learned, where there is a ranker for it."""
+    def _chances(
+        self, situation: Situation, proposals: Sequence[Candidates], fused: Fused
+    ) -> Float64:
+        """Return f64[m]: how probable what was fused is, as learned where there is a ranker."""
         ranker = self._ranker
         if ranker is None or not len(fused.rows):
-            return fused
+            return fused.scores
         table = self._features(situation, proposals, fused, ranker.devices, fused.rows)
-        chances = ranker.probabilities(table)
-        order = np.lexsort((fused.rows, -chances))
-        return Fused(fused.rows[order], chances[order], fused.parts[:, order])
+        return ranker.probabilities(table)
 
     def trending(self, query: TrendQuery) -> tuple[Trend, ...]:
         """Return the best ``query.n`` articles that trend, best first.
@@ -196,6 +221,7 @@ class Engine:
 
     def _situation(self, query: Query, view: View, notes: list[str]) -> Situation:
         ids, catalogue = view.catalogue.ids, view.catalogue
+        policy = self.policy.at(query.place)
         anchor = ids.row(str(query.article)) if query.article else -1
         if query.article and anchor < 0:
             notes.append(f"article {str(query.article)!r} is unknown; the answer does without it")
@@ -224,10 +250,8 @@ class Engine:
             trail=tuple(trail),
             opened=opened,
             taste=self._taste(query.visitor, opened),
-            language=self._languages(view),
-            keep_tone=self.policy.tone.page,
-            half_lives=self.policy.half_lives,
-            trends=self.policy.trends,
+            language=_languages(view, policy),
+            policy=policy,
             context=query.context,
         )
 
@@ -241,57 +265,75 @@ class Engine:
         known = opened[opened < len(self.bundle.catalogue)][-RECENT:]
         return self.bundle.factors.fold_in(known, np.ones(len(known), np.float32))
 
-    def _languages(self, view: View) -> Bool:
-        allowed = np.ones(len(view.catalogue.languages) + 1, np.bool_)
-        if self.policy.languages:
-            for code, language in enumerate(view.catalogue.languages):
-                allowed[code] = language in self.policy.languages
-        return allowed
-
     def _mix(
         self, proposals: Sequence[Candidates], situation: Situation, n: int
-    ) -> tuple[Fused, Pick]:
-        fused = self._ranked(situation, proposals, self.fused(proposals))
-        catalogue = situation.view.catalogue
-        picked = pick(
-            fused.scores,
-            catalogue.site[fused.rows],
-            catalogue.story[fused.rows],
-            self.live.vectors(fused.rows),
-            home=situation.site,
-            n=n,
-            policy=self.policy,
+    ) -> tuple[Ranked, Pick]:
+        catalogue, policy = situation.view.catalogue, situation.policy
+        fused = self.fused(proposals, policy)
+        chances = self._chances(situation, proposals, fused)
+        ranked = Ranked.of(fused, chances, situation.ruled.factor[fused.rows])
+        pins = [pin for pin in situation.ruled.pins if pin.slot <= n]
+        pinned = np.array([pin.row for pin in pins], np.int32)
+        ranked = ranked.with_rows(pinned[situation.eligible(pinned)])
+        rows = ranked.rows
+        place = {row: place for place, row in enumerate(rows.tolist())}
+        tone = situation.tone(rows)
+        choices = Choices(
+            scores=ranked.scores,
+            site=catalogue.site[rows],
+            section=catalogue.section[rows],
+            story=catalogue.story[rows],
+            vectors=self.live.vectors(rows),
+            sponsored=catalogue.sponsored[rows],
+            grave=tone == TONES.index(Tone.GRAVE),
+            soft=situation.soft(rows),
         )
-        return fused, picked
+        quotas = Quotas.of(policy, situation.site, n, catalogue.sites, catalogue.sections)
+        wanted = [
+            (pin.slot - 1, place[pin.row])
+            for pin, fits in zip(pins, situation.eligible(pinned).tolist(), strict=True)
+            if fits
+        ]
+        return ranked, pick(choices, quotas, policy=policy, pins=wanted)
 
     def _items(
         self,
         situation: Situation,
-        fused: Fused,
+        ranked: Ranked,
         picked: Pick,
         names: Sequence[str],
         seed: int,
     ) -> tuple[Item, ...]:
         """Return the cards of a slate, after some of its slots had their turn at chance."""
         view, catalogue = situation.view, situation.view.catalogue
-        places = list(picked.places)
+        places, policy = list(picked.places), situation.policy
+        chosen, trial = ranked.rows[places], view.trials.rows
         explored = explore(
-            fused.rows[places],
+            chosen,
             view.trials,
-            situation.eligible(view.trials.rows),
+            situation.eligible(trial) & _in_tone(situation, chosen, trial),
             site=catalogue.site,
+            section=catalogue.section,
             story=catalogue.story,
-            quotas=Quotas.of(self.policy, situation.site, len(places)),
-            share=self.policy.exploration,
+            quotas=Quotas.of(
+                policy, situation.site, len(places), catalogue.sites, catalogue.sections
+            ),
+            keep=picked.pinned,
+            share=policy.exploration,
             seed=seed,
         )
+        by_editors = {(pin.slot - 1, pin.row) for pin in situation.ruled.pins}
         items = []
         for slot, row in enumerate(explored.rows.tolist()):
             place = places[slot]
-            source = names[int(np.argmax(fused.parts[:, place]))]
-            score = float(fused.scores[place])
+            source = names[int(np.argmax(ranked.parts[:, place]))]
+            score = float(ranked.scores[place])
             if slot in explored.tried:
                 source, score = "exploration", 0.0
+            elif (slot, row) in by_editors:
+                source = "editors"
+            elif slot in picked.pinned:
+                source = "sponsored"
             id = catalogue.id(row)
             items.append(Item(id, score, source, REASONS[source], explored.propensity[slot]))
         return tuple(items)
@@ -300,6 +342,24 @@ class Engine:
         """Return the same id for the same answer to the same query: replays must compare equal."""
         shown = "\n".join([repr(query), self.bundle.id, self.policy.id, *(str(i) for i in items)])
         return hashlib.blake2b(shown.encode(), digest_size=12).hexdigest()
+
+
+def _languages(view: View, policy: Policy) -> Bool:
+    allowed = np.ones(len(view.catalogue.languages) + 1, np.bool_)
+    if policy.languages:
+        for code, language in enumerate(view.catalogue.languages):
+            allowed[code] = language in policy.languages
+    return allowed
+
+
+def _in_tone(situation: Situation, chosen: Int32, rows: Int32) -> Bool:
+    """Return bool[k]: which rows change nothing in whether a slate is grave."""
+    if not situation.policy.tone.slate:
+        return np.ones(len(rows), np.bool_)
+    grave = TONES.index(Tone.GRAVE)
+    if (situation.tone(chosen) == grave).any():
+        return ~situation.soft(rows)
+    return np.asarray(situation.tone(rows) != grave, np.bool_)
 
 
 WIDE = 2000

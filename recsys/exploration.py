@@ -1,12 +1,13 @@
 """Gives a few cards to articles that nobody could judge yet, and says with what probability."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 
 from recsys.arrays import Bool, Int16, Int32
-from recsys.mixer import Quotas
+from recsys.quotas import Quotas
 from recsys.trials import Trials
 
 
@@ -37,18 +38,20 @@ def explore(
     eligible: Bool,
     *,
     site: Int16,
+    section: Int16,
     story: Int32,
     quotas: Quotas,
+    keep: Collection[int] = (),
     share: float,
     seed: int,
 ) -> Explored:
     """Give slots of a slate ``rows`` int32[n] to trials, by chance.
 
-    ``eligible`` bool[t] says which trials may be shown at all; ``site`` int16[A] and ``story``
-    int32[A] are the catalogue's. A trial never breaks a quota and never repeats a story. In a slot
-    whose turn it is, one of the stored draws is taken, each with the same probability, and the
-    trial with the highest rate in it wins; so its probability is the share of draws that it wins,
-    exactly. The same seed gives the same slate.
+    ``eligible`` bool[t] says which trials may be shown at all; ``site`` and ``section`` int16[A]
+    and ``story`` int32[A] are the catalogue's. Slots to ``keep`` stay as they are. A trial never
+    breaks a quota and never repeats a story. In a slot whose turn it is, one of the stored draws
+    is taken, each with the same probability, and the trial with the highest rate in it wins; so
+    its probability is the share of draws that it wins, exactly. The same seed gives the same slate.
     """
     chosen = rows.copy()
     propensity = [1.0] * len(rows)
@@ -57,11 +60,17 @@ def explore(
         return Explored(chosen, tuple(propensity), frozenset())
     draw = random.Random(seed)  # noqa: S311 (no secret depends on it)
     for slot, chance in enumerate(chances(share, len(rows))):
-        if chance <= 0.0:
+        if chance <= 0.0 or slot in keep:
             continue
         others = np.delete(chosen, slot)
         fits = eligible & ~np.isin(story[trials.rows], story[chosen])
-        fits &= quotas.room(site[trials.rows], site[others])
+        rooms = quotas.room(
+            site[trials.rows],
+            section[trials.rows],
+            np.bincount(site[others], minlength=len(quotas.site_most)),
+            np.bincount(section[others], minlength=len(quotas.section_most)),
+        )
+        fits &= np.logical_and.reduce(list(rooms.values()))
         places = np.flatnonzero(fits)
         if not len(places):
             continue

@@ -13,7 +13,9 @@ from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Situation, latest
 from recsys.coread import CoRead
 from recsys.live import Live
-from recsys.policy import HalfLives, TrendRules
+from recsys.policy import HalfLives, Policy, SectionRules, ToneRules, TrendRules
+from recsys.rules import Action, Aim, Rule
+from recsys.rulings import Matcher
 from recsys.tables import Catalogue
 from recsys.trending import TrendBoard
 from recsys.types import Article, Tone
@@ -38,6 +40,7 @@ def catalogues(draw: st.DrawFn) -> Catalogue:
             draw(st.sampled_from([NOW - 3 * DAY, NOW - DAY, NOW, NOW + 1])),
             expires=draw(st.sampled_from([NOW, NOW + 1, NOW + DAY])),
             language=draw(st.sampled_from(LANGUAGES)),
+            section=draw(st.sampled_from(["News", "Guides"])),
             tone=draw(st.sampled_from(list(Tone))),
             sponsored=draw(st.booleans()),
         )
@@ -53,6 +56,40 @@ def board(now: list[int], earlier: list[int], usual: list[int]) -> TrendBoard:
     rows = rows[np.lexsort((rows, -columns[0][rows]))].astype(np.int32)
     readers = [np.array(c, np.float32) for c in (now, earlier)]
     return TrendBoard(NOW, *columns, columns[1], *readers, rows=rows, scores=columns[0][rows])
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    guides = SectionRules(
+        half_life=draw(st.sampled_from([None, 0.0, 0.5 * DAY])),
+        max_age=draw(st.sampled_from([None, 0, 2 * DAY])),
+    )
+    return Policy(
+        half_lives=HalfLives(related=draw(st.sampled_from([0.0, 2.0 * DAY])), personal=1.0 * DAY),
+        trends=TrendRules(
+            floor=draw(st.sampled_from([0.0, 2.0])),
+            min_age=draw(st.sampled_from([0, HOUR])),
+            max_age=draw(st.sampled_from([0, DAY])),
+        ),
+        sections=draw(st.sampled_from([{}, {"guides": guides}])),
+        max_age=draw(st.sampled_from([0, DAY + 1])),
+        tone=ToneRules(page=draw(st.booleans()), classify=draw(st.booleans())),
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[Rule]:
+    """Some blocks and tones of the articles, on every site or on one."""
+    made = []
+    for row in draw(st.lists(st.integers(0, COUNT - 1), max_size=4)):
+        name = f"site{row % 3}/a{row}"
+        if draw(st.booleans()):
+            site = draw(st.sampled_from(["", "site0", "site1"]))
+            made.append(Rule("b", Action.BLOCK, Aim.ARTICLE, name, site=site))
+        else:
+            tone = draw(st.sampled_from([Tone.GRAVE, Tone.LIGHT, Tone.NEUTRAL]))
+            made.append(Rule("t", Action.TONE, Aim.ARTICLE, name, tone=tone))
+    return made
 
 
 @st.composite
@@ -75,6 +112,7 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
         judged=np.zeros(COUNT, np.int8),
     )
     live = Live(bundle)
+    ruled = draw(rules())
     live.coread = CoRead.empty(half_lives=(1800.0, 14.0 * DAY))
     step = st.tuples(st.integers(0, COUNT - 1), st.integers(0, COUNT - 1), st.integers(0, 5_000))
     for source, target, age in draw(st.lists(step, max_size=30)):
@@ -86,6 +124,8 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
         withdrawn=np.array(draw(st.lists(st.booleans(), min_size=COUNT, max_size=COUNT))),
         board=board(draw(shares), draw(shares), draw(shares)),
         newest=np.argsort(-catalogue.published, kind="stable").astype(np.int32),
+        judged=np.array(draw(st.lists(st.integers(0, 3), min_size=COUNT, max_size=COUNT)), np.int8),
+        rulings=Matcher(bundle.cards).rulings(ruled, catalogue, {}),
         pool=pool,
         pool_factors=rng.normal(size=(len(pool), 2)).astype(np.float32),
     )
@@ -107,18 +147,42 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
     return live, situation
 
 
+def tone_of(situation: Situation, row: int) -> Tone:
+    """Editors before the publisher before the classifier; of two rules the newer, the first."""
+    view, tones = situation.view, list(Tone)
+    for rule, rows in view.rulings.matches:
+        if rule.action == Action.TONE and row in rows:
+            return rule.tone
+    told = tones[view.catalogue.tone[row]]
+    judges = told == Tone.UNKNOWN and situation.policy.tone.classify
+    return tones[view.judged[row]] if judges else told
+
+
+def own(situation: Situation, row: int, name: str, otherwise: float) -> float:
+    catalogue = situation.view.catalogue
+    rule = situation.policy.sections.get(catalogue.sections[catalogue.section[row]].lower())
+    told = getattr(rule, name) if rule else None
+    return otherwise if told is None else told
+
+
 def may_be_shown(situation: Situation, row: int) -> bool:
     view, catalogue = situation.view, situation.view.catalogue
-    tones = list(Tone)
-    tone, page = tones[catalogue.tone[row]], tones[catalogue.tone[situation.anchor]]
     if situation.policy.tone.page and situation.anchor >= 0:
+        tone, page = tone_of(situation, row), tone_of(situation, situation.anchor)
         if page == Tone.GRAVE and (tone == Tone.LIGHT or catalogue.sponsored[row]):
             return False
         if page == Tone.LIGHT and tone == Tone.GRAVE:
             return False
+    oldest = own(situation, row, "max_age", situation.policy.max_age)
+    blocked = any(
+        rule.action == Action.BLOCK and row in rows and rule.site in ("", "site0")
+        for rule, rows in view.rulings.matches
+    )
     return bool(
         catalogue.published[row] <= NOW < catalogue.expires[row]
         and not view.withdrawn[row]
+        and not blocked
+        and (not oldest or NOW - catalogue.published[row] < oldest)
         and situation.language[catalogue.language[row]]
         and all(catalogue.story[row] != catalogue.story[seen] for seen in situation.opened)
     )
@@ -143,6 +207,7 @@ def odds(likeness: float) -> float:
 
 def fresh(situation: Situation, row: int, half_life: float) -> float:
     age = max(NOW - int(situation.view.catalogue.published[row]), 0)
+    half_life = own(situation, row, "half_life", half_life)
     return 0.5 ** (age / half_life) if half_life else 1.0
 
 

@@ -8,12 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recsys.exploration import Explored, chances, explore
-from recsys.mixer import Quotas
+from recsys.ids import Vocabulary
 from recsys.policy import Policy
+from recsys.quotas import Quotas
 from recsys.trials import DRAWS, POOL, PRIOR, Trials, click_rate, trials
 
 SITES, ARTICLES = 3, 12
-FREE = Quotas(per_site=ARTICLES, from_home=ARTICLES, home=-1)
+NAMES = Vocabulary(str(n) for n in range(SITES))
+ANY = Policy(other_sites_min=0.0, max_per_site=1.0)
+
+
+def quotas_of(policy: Policy, home: int, n: int) -> Quotas:
+    return Quotas.of(policy, home, n, NAMES, NAMES)
 
 
 def on_trial(rows: list[int], seed: int = 0) -> Trials:
@@ -27,7 +33,7 @@ def explored(
     *,
     share: float = 0.2,
     seed: int = 0,
-    quotas: Quotas = FREE,
+    quotas: Quotas | None = None,
     eligible: list[bool] | None = None,
     story: list[int] | None = None,
 ) -> Explored:
@@ -36,8 +42,9 @@ def explored(
         tried,
         np.ones(len(tried.rows), np.bool_) if eligible is None else np.array(eligible, np.bool_),
         site=(np.arange(ARTICLES) % SITES).astype(np.int16),
+        section=(np.arange(ARTICLES) % 2).astype(np.int16),
         story=np.arange(ARTICLES, dtype=np.int32) if story is None else np.array(story, np.int32),
-        quotas=quotas,
+        quotas=quotas or quotas_of(ANY, -1, len(slate)),
         share=share,
         seed=seed,
     )
@@ -110,7 +117,7 @@ def test_no_trial_repeats_a_story_breaks_a_quota_or_is_ineligible(
     slate: list[int], rows: list[int], story: list[int], home: int, seed: int
 ) -> None:
     slate = list({story[row]: row for row in slate}.values())
-    quotas = Quotas.of(Policy(), home, len(slate))
+    quotas = quotas_of(Policy(), home, len(slate))
     eligible = [row % 4 != 1 for row in rows]
     found = explored(
         slate, on_trial(rows), share=0.5, seed=seed, quotas=quotas, eligible=eligible, story=story
@@ -119,8 +126,9 @@ def test_no_trial_repeats_a_story_breaks_a_quota_or_is_ineligible(
     before = Counter(row % SITES for row in slate)
     after = Counter(row % SITES for row in found.rows.tolist())
     for site, count in after.items():
-        most = quotas.from_home if site == home else quotas.per_site
-        assert count <= max(min(most, quotas.per_site), before[site])
+        per_site = int(quotas.site_most[site])
+        most = quotas.from_home if site == home else per_site
+        assert count <= max(min(most, per_site), before[site])
     for slot in found.tried:
         assert rows[slate_place(rows, int(found.rows[slot]))] % 4 != 1
     untried = [slot for slot in range(len(slate)) if slot not in found.tried]

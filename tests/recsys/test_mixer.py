@@ -5,12 +5,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recsys.candidates import Candidates
-from recsys.mixer import fuse, pick
-from recsys.policy import Policy
+from recsys.ids import Vocabulary
+from recsys.mixer import Choices, Pick, fuse, pick
+from recsys.policy import QUOTAS, Policy, SectionRules, SiteQuota, Sponsored, ToneRules
+from recsys.quotas import Quotas
 
 
 def proposal(name: str, scores: dict[int, float]) -> Candidates:
@@ -65,117 +67,245 @@ def test_a_source_that_breaks_the_contract_is_named(
         Candidates("unruly", np.array(rows, np.int32), np.array(scores, np.float32))
 
 
-candidate = st.tuples(st.integers(1, 9), st.integers(0, 2), st.integers(0, 5), st.integers(0, 3))
+SITES, SECTIONS = Vocabulary(["a", "b", "c"]), Vocabulary(["news", "guides"])
+TOPICS = np.eye(4, dtype=np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """One candidate, as the naive rule reads it."""
+
+    score: int
+    site: int
+    story: int
+    topic: int = 0
+    section: int = 0
+    kind: str = ""
+
+    @property
+    def soft(self) -> bool:
+        return self.kind in ("light", "sponsored")
+
+
+candidates = st.lists(
+    st.builds(
+        Candidate,
+        score=st.integers(1, 9),
+        site=st.integers(0, 2),
+        story=st.integers(0, 5),
+        topic=st.integers(0, 3),
+        section=st.integers(0, 1),
+        kind=st.sampled_from(["", "", "", "grave", "light", "sponsored"]),
+    ),
+    max_size=12,
+).map(lambda rows: sorted(rows, key=lambda row: -row.score))
 policies = st.builds(
     Policy,
     other_sites_min=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
     max_per_site=st.sampled_from([0.2, 0.5, 1.0]),
     diversity=st.sampled_from([0.0, 0.3, 1.0]),
+    sites=st.sampled_from([{}, {"b": SiteQuota(min=0.3)}, {"c": SiteQuota(max=0.0)}]),
+    sections=st.sampled_from(
+        [{}, {"Guides": SectionRules(min=0.4)}, {"news": SectionRules(max=0.3)}]
+    ),
+    sponsored=st.sampled_from([Sponsored(), Sponsored(most=0), Sponsored(most=2, slots=(2, 3))]),
+    tone=st.sampled_from([ToneRules(), ToneRules(slate=False)]),
 )
-TOPICS = np.eye(4, dtype=np.float32)
+homes = st.integers(-1, 2)
+sizes = st.integers(1, 6)
+pinnings = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 11)), max_size=2, unique_by=lambda pin: pin[0]
+)
 
 
-def arrays(rows: list[tuple[int, int, int, int]]) -> tuple[np.ndarray, ...]:
-    rows = sorted(rows, key=lambda row: -row[0])
-    score, site, story, topic = (np.array([row[i] for row in rows]) for i in range(4))
-    vectors = TOPICS[topic] if rows else np.zeros((0, 4), np.float32)
-    return score.astype(float), site.astype(np.int16), story.astype(np.int32), vectors
+def picked(
+    rows: list[Candidate], home: int, n: int, policy: Policy, pins: list[tuple[int, int]] = ()
+) -> Pick:
+    choices = Choices(
+        scores=np.array([row.score for row in rows], float),
+        site=np.array([row.site for row in rows], np.int16),
+        section=np.array([row.section for row in rows], np.int16),
+        story=np.array([row.story for row in rows], np.int32),
+        vectors=TOPICS[[row.topic for row in rows]],
+        sponsored=np.array([row.kind == "sponsored" for row in rows], np.bool_),
+        grave=np.array([row.kind == "grave" for row in rows], np.bool_),
+        soft=np.array([row.soft for row in rows], np.bool_),
+    )
+    quotas = Quotas.of(policy, home, n, SITES, SECTIONS)
+    return pick(choices, quotas, policy=policy, pins=[p for p in pins if p[1] < len(rows)])
 
 
-def naive_pick(score, site, story, vectors, home: int, n: int, policy: Policy) -> list[int]:
-    picked: list[int] = []
-    per_site = max(1, math.ceil(policy.max_per_site * n))
-    from_home = n - math.ceil(policy.other_sites_min * n)
+def in_tone(row: Candidate, slate: list[Candidate], policy: Policy) -> bool:
+    if not policy.tone.slate:
+        return True
+    if row.soft and any(other.kind == "grave" for other in slate):
+        return False
+    return not (row.kind == "grave" and any(other.soft for other in slate))
+
+
+def naive_pick(
+    rows: list[Candidate], home: int, n: int, policy: Policy, pins: list[tuple[int, int]] = ()
+) -> list[int]:
+    """The rule in words, slot by slot and candidate by candidate."""
+    slots: list[int | None] = [None] * n
     given_way: list[str] = []
-    while len(picked) < n:
-        best, best_value = None, -1.0
-        for place in range(len(score)):
-            if place in picked or any(story[place] == story[p] for p in picked):
-                continue
-            here = sum(site[p] == site[place] for p in picked)
-            if "max_per_site" not in given_way and here >= per_site:
-                continue
-            at_home = sum(site[p] == home for p in picked)
-            if "other" not in given_way and site[place] == home and at_home >= from_home:
-                continue
-            alike = max((float(vectors[place] @ vectors[p]) for p in picked), default=0.0)
-            value = score[place] * (1 - policy.diversity * alike)
-            if value > best_value + 1e-12:
-                best, best_value = place, value
-        if best is not None:
-            picked.append(best)
-        elif len(given_way) < 2:
-            given_way.append("max_per_site" if not given_way else "other")
-        else:
-            break
-    return picked
+    kept = [slot for slot in policy.sponsored.slots if slot <= n]
+
+    def here() -> list[Candidate]:
+        return [rows[place] for place in slots if place is not None]
+
+    def left_out(place: int) -> bool:
+        return any(rows[place].story == other.story for other in here())
+
+    def paid_up() -> bool:
+        return sum(other.kind == "sponsored" for other in here()) >= policy.sponsored.most
+
+    def waits(row: Candidate, least: dict[int, float], code: str, able: list[int]) -> bool:
+        """Whether the slots that are left are needed for others than ``row``."""
+        short = {}
+        for value, share in least.items():
+            have = sum(getattr(other, code) == value for other in here())
+            if any(getattr(rows[place], code) == value for place in able):
+                short[value] = max(0, math.ceil(share * n) - have)
+        needed = sum(short.values()) >= n - len(here())
+        return needed and not short.get(getattr(row, code), 0)
+
+    def breaks(row: Candidate, able: list[int]) -> set[str]:
+        broken = set()
+        shares = {SECTIONS.row(name.lower()): rule for name, rule in policy.sections.items()}
+        rule = shares.get(row.section)
+        of_section = sum(other.section == row.section for other in here())
+        if rule and of_section >= math.ceil(rule.max * n):
+            broken.add("sections")
+        if waits(row, {code: r.min for code, r in shares.items()}, "section", able):
+            broken.add("sections")
+        least = {SITES.row(name): quota.min for name, quota in policy.sites.items()}
+        if waits(row, least, "site", able):
+            broken.add("sites")
+        quota = policy.sites.get(SITES[row.site])
+        most = max(1, math.ceil(policy.max_per_site * n))
+        if quota and quota.max is not None:
+            most = math.ceil(quota.max * n)
+        of_site = sum(other.site == row.site for other in here())
+        if of_site >= most:
+            broken.add("max_per_site")
+        if row.site == home and of_site >= n - math.ceil(policy.other_sites_min * n):
+            broken.add("other_sites_min")
+        return broken
+
+    def value(place: int) -> float:
+        alike = max((float(rows[place].topic == other.topic) for other in here()), default=0.0)
+        return rows[place].score * (1 - policy.diversity * alike)
+
+    for slot, place in pins:
+        if place >= len(rows) or slot >= n or left_out(place) or slots[slot] is not None:
+            continue
+        row = rows[place]
+        if in_tone(row, here(), policy) and not (row.kind == "sponsored" and paid_up()):
+            slots[slot] = place
+    for slot in range(n):
+        if slots[slot] is not None:
+            continue
+        free = [p for p in range(len(rows)) if not left_out(p) and in_tone(rows[p], here(), policy)]
+        paid = [p for p in free if rows[p].kind == "sponsored"]
+        if slot + 1 in kept and paid and not paid_up():
+            slots[slot] = max(paid, key=value)
+            continue
+        able = [p for p in free if rows[p].kind != "sponsored" or not (kept or paid_up())]
+        while able:
+            fits = [p for p in able if not breaks(rows[p], able) - set(given_way)]
+            if fits:
+                slots[slot] = max(fits, key=value)
+                break
+            binding = set().union(*(breaks(rows[p], able) for p in able)) - set(given_way)
+            given_way.append(next(name for name in QUOTAS if name in binding))
+    return [place for place in slots if place is not None]
 
 
-@given(
-    rows=st.lists(candidate, max_size=12),
-    policy=policies,
-    home=st.integers(-1, 2),
-    n=st.integers(1, 6),
-)
-def test_picking_equals_the_naive_rule(rows: list, policy: Policy, home: int, n: int) -> None:
-    score, site, story, vectors = arrays(rows)
-    found = pick(score, site, story, vectors, home=home, n=n, policy=policy)
-    assert list(found.places) == naive_pick(score, site, story, vectors, home, n, policy)
+@settings(max_examples=300)
+@given(rows=candidates, policy=policies, home=homes, n=sizes, pins=pinnings)
+def test_picking_equals_the_naive_rule(
+    rows: list, policy: Policy, home: int, n: int, pins: list
+) -> None:
+    found = picked(rows, home, n, policy, pins)
+    assert list(found.places) == naive_pick(rows, home, n, policy, pins)
 
 
-@given(rows=st.lists(candidate, max_size=12), policy=policies, n=st.integers(1, 6))
+@given(rows=candidates, policy=policies, n=sizes)
 def test_a_slate_is_never_short_while_another_story_is_left(
     rows: list, policy: Policy, n: int
 ) -> None:
-    score, site, story, vectors = arrays(rows)
-    found = pick(score, site, story, vectors, home=0, n=n, policy=policy)
-    assert len(found.places) == min(n, len(set(story.tolist())))
-    assert len({int(story[place]) for place in found.places}) == len(found.places)
+    plain = [dataclasses.replace(row, kind="") for row in rows]
+    found = picked(plain, 0, n, policy)
+    assert len(found.places) == min(n, len({row.story for row in rows}))
+    assert len({rows[place].story for place in found.places}) == len(found.places)
 
 
-@given(
-    rows=st.lists(candidate, max_size=12),
-    policy=policies,
-    home=st.integers(-1, 2),
-    n=st.integers(1, 6),
-)
+@given(rows=candidates, policy=policies, home=homes, n=sizes, pins=pinnings)
 def test_a_quota_that_has_not_given_way_is_kept(
-    rows: list, policy: Policy, home: int, n: int
+    rows: list, policy: Policy, home: int, n: int, pins: list
 ) -> None:
-    score, site, story, vectors = arrays(rows)
-    found = pick(score, site, story, vectors, home=home, n=n, policy=policy)
-    sites = site[list(found.places)].tolist()
+    found = picked(rows, home, n, policy)
+    sites = [rows[place].site for place in found.places]
     if "max_per_site" not in found.relaxed and sites:
         most = max(sites.count(one) for one in sites)
         assert most < max(1, policy.max_per_site * n) + 1  # shares round up
     if "other_sites_min" not in found.relaxed and home >= 0 and len(sites) == n:
-        assert sum(one != home for one in sites) >= policy.other_sites_min * n
+        assert sum(one != home for one in sites) >= policy.other_sites_min * n - 1  # sponsored
 
 
-@given(
-    rows=st.lists(candidate, max_size=12),
-    policy=policies,
-    home=st.integers(-1, 2),
-    n=st.integers(1, 6),
-)
+@given(rows=candidates, policy=policies, home=homes, n=sizes, pins=pinnings)
+def test_nothing_soft_ever_stands_beside_something_grave(
+    rows: list, policy: Policy, home: int, n: int, pins: list
+) -> None:
+    slate = [rows[place] for place in picked(rows, home, n, policy, pins).places]
+    if policy.tone.slate:
+        assert not (any(r.soft for r in slate) and any(r.kind == "grave" for r in slate))
+    assert sum(row.kind == "sponsored" for row in slate) <= policy.sponsored.most
+
+
+@given(rows=candidates, policy=policies, home=homes, n=sizes)
+def test_whoever_was_better_and_not_shown_is_told_with_what_kept_it_out(
+    rows: list, policy: Policy, home: int, n: int
+) -> None:
+    found = picked(rows, home, n, policy)
+    for slot, place, why in found.moved:
+        assert why in (*QUOTAS, "tone", "sponsored")
+        assert rows[place].score >= rows[found.places[slot]].score * (1 - policy.diversity)
+        assert found.places[slot] != place
+
+
+@given(rows=candidates, policy=policies, home=homes, n=sizes)
 def test_a_longer_slate_without_quotas_begins_like_the_shorter(
     rows: list, policy: Policy, home: int, n: int
 ) -> None:
-    free = dataclasses.replace(policy, max_per_site=1.0, other_sites_min=0.0)
-    found = [pick(*arrays(rows), home=home, n=m, policy=free).places for m in (n, n + 1)]
+    free = Policy(max_per_site=1.0, other_sites_min=0.0, diversity=policy.diversity)
+    found = [picked(rows, home, m, free).places for m in (n, n + 1)]
     assert found[1][: len(found[0])] == found[0]
 
 
 def test_quotas_give_way_in_their_order_and_say_so() -> None:
-    home_only = arrays([(9, 0, 0, 0), (8, 0, 1, 1), (7, 0, 2, 2)])
+    home_only = [Candidate(9 - n, 0, n, n) for n in range(3)]
     policy = Policy(other_sites_min=0.5, max_per_site=0.5)
-    found = pick(*home_only, home=0, n=2, policy=policy)
-    assert found.relaxed == ("max_per_site", "other_sites_min")
-    away = arrays([(9, 1, 0, 0), (8, 1, 1, 1), (7, 1, 2, 2)])
-    assert pick(*away, home=0, n=3, policy=policy).relaxed == ("max_per_site",)
+    assert picked(home_only, 0, 2, policy).relaxed == ("max_per_site", "other_sites_min")
+    away = [Candidate(9 - n, 1, n, n) for n in range(3)]
+    assert picked(away, 0, 3, policy).relaxed == ("max_per_site",)
 
 
 def test_equal_candidates_are_picked_in_their_order() -> None:
-    same = arrays([(5, 1, story, 0) for story in range(4)])
-    policy = Policy(max_per_site=1.0, diversity=0.0)
-    assert pick(*same, home=0, n=3, policy=policy).places == (0, 1, 2)
+    same = [Candidate(5, 1, story) for story in range(4)]
+    assert picked(same, 0, 3, Policy(max_per_site=1.0, diversity=0.0)).places == (0, 1, 2)
+
+
+def test_a_pin_stands_where_editors_put_it_and_counts_for_the_quotas() -> None:
+    rows = [Candidate(9 - n, n % 2, n, n % 4) for n in range(6)]
+    found = picked(rows, 0, 4, Policy(), [(2, 5)])
+    assert found.places[2] == 5
+    assert found.pinned == {2}
+    assert [rows[place].site for place in found.places].count(1) <= 3
+
+
+def test_a_slot_for_sponsored_cards_takes_one_and_no_other_slot_does() -> None:
+    rows = [Candidate(9, 1, 0, kind="sponsored"), *(Candidate(8 - n, 1, n + 1) for n in range(4))]
+    policy = Policy(max_per_site=1.0, sponsored=Sponsored(most=1, slots=(3,)))
+    assert picked(rows, 0, 4, policy).places == (1, 2, 0, 3)
