@@ -170,11 +170,16 @@ def start(var: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture(scope="module")
 def stocked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Service]]:
-    """Start `recsys serve` on a store of the given articles; it ends with the tests of a file."""
+    """Start `recsys serve` on a store of the given articles; it ends with the tests of a file.
+
+    ``config`` stands for the usual configuration.
+    """
     with ExitStack() as running:
 
-        def started(articles: list[Article], *options: str) -> Service:
+        def started(articles: list[Article], *options: str, config: str = "") -> Service:
             var = furnished(tmp_path_factory.mktemp("var"))
+            if config:
+                (var / "recsys.toml").write_text(config)
             with Store.open(f"sqlite:///{var / 'recsys.db'}") as store:
                 store.put_articles(articles)
             service = running.enter_context(serving(var, *options))

@@ -1,0 +1,323 @@
+"""Whatever a publisher's system stores stays text, on every surface, in a real browser.
+
+A surface that is not in ``SURFACES`` is not tested: add it there, with the addresses that show it.
+"""
+
+import html
+import itertools
+import runpy
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+import pytest
+
+from recsys.types import Article
+
+ROOT = Path(__file__).parents[2]
+CANARY = "canary.example"
+RUN = f"window.ran=(window.ran||0)+1;fetch('https://{CANARY}/fetched')"
+TEXTS = [
+    f"<script>{RUN}</script>",
+    f"</script><script>{RUN}</script>",
+    f"</title></style></textarea></noscript></template><script>{RUN}</script>",
+    f"<img src=x onerror={RUN}>",
+    f"<svg/onload={RUN}>",
+    f'" autofocus onfocus={RUN} onmouseover={RUN} x="',
+    f"' autofocus onfocus={RUN} onmouseover={RUN} x='",
+    f"]]><x xmlns='http://www.w3.org/1999/xhtml'><script>{RUN}</script></x><![CDATA[",
+    f"<x xmlns='http://www.w3.org/1999/xhtml'><script>{RUN}</script></x>",
+    f"&lt;script&gt;{RUN}&lt;/script&gt;",
+    f"&amp;lt;img src=x onerror={RUN}&amp;gt;",
+    f"<iframe srcdoc='<script>parent.{RUN}</script>'></iframe>",
+    f"<a href='javascript:{RUN}'>free</a>",
+    f"<base href='https://{CANARY}/'>",
+    f"<meta http-equiv=refresh content='0;url=https://{CANARY}/'>",
+    f"<link rel=stylesheet href='https://{CANARY}/x.css'>",
+    f"<form action='https://{CANARY}/'><button>free</button></form>",
+    f"{{{{ ''.__class__ }}}}{{% print({RUN}) %}}${{{RUN}}}",
+    f"<!--<script>{RUN}//--><script>{RUN}</script>",
+    f"\u2028{RUN}\u2029\u202e<script>{RUN}</script>",
+    f"\x00<scr\x00ipt>{RUN}</script>",
+    f"+ADw-script+AD4-{RUN}+ADw-/script+AD4-",
+]
+ADDRESSES = [
+    f"javascript:{RUN}",
+    f"JaVaScRiPt:{RUN}",
+    f" javascript:{RUN}",
+    f"\x01javascript:{RUN}",
+    f"java\nscript:{RUN}",
+    f"java\tscript:{RUN}",
+    f"javascript\r:{RUN}",
+    f"&#106;avascript:{RUN}",
+    f"java&Tab;script:{RUN}",
+    f"javascript&colon;{RUN}",
+    f"javascript://daily.example/%0a{RUN}",
+    f"data:text/html,<script>{RUN}</script>",
+    f"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' onload=\"{RUN}\"/>",
+    f"vbscript:{RUN}",
+    f"blob:https://daily.example/{RUN}",
+    "view-source:https://daily.example/",
+    f'https://daily.example/"onmouseover={RUN}',
+    f"https://daily.example/'><script>{RUN}</script>",
+    f'/"><script>{RUN}</script>',
+    f"https://javascript:{RUN}@daily.example/",
+    "feed:javascript:1",
+    "https://[::1",
+]
+PICTURE = "https://pictures.example/{name}.svg"
+DRAWING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="3" height="2" onload="parent.ran=1">'
+    f"<script>{RUN}</script></svg>"
+)
+"""A picture that runs a script where it is opened on its own, and must not where it is shown."""
+NAME = f"\"'><script>{RUN}</script>&lt;"
+CONFIG = "".join(
+    f"[sites.{id}]\nname = '''{id} {NAME}'''\nurl = \"https://{id}.example/\"\n"
+    for id in ("daily", "culture", "travel")
+)
+EXPECTED = (
+    "Mixed Content",  # the service of this test has no certificate, and pages elsewhere have
+    "Failed to load resource: the server responded with a status of 404",  # a picture at a path
+)
+SCHEMES = {"http:", "https:"}
+FOUND = """() => {
+  const found = [];
+  const look = (root) => {
+    for (const one of root.querySelectorAll("*")) {
+      for (const {name, value} of one.attributes)
+        found.push([one.localName, name, value, here(value)]);
+      if (one.localName === "script") found.push(["script", "", one.textContent, ""]);
+      if (one.shadowRoot) look(one.shadowRoot);
+    }
+  };
+  const here = (value) => {
+    try { return new URL(value, document.baseURI).protocol } catch { return "" }
+  };
+  look(document);
+  return found;
+}"""
+SHOWN = """() => {
+  const texts = (root) => [...root.querySelectorAll("*")].map(
+    (one) => one.shadowRoot ? texts(one.shadowRoot) : "").join("") + root.textContent;
+  return texts(document.documentElement);
+}"""
+LINKS = {"href", "src", "action", "formaction", "xlink:href", "data", "poster", "ping", "cite"}
+ELEMENTS = {"iframe", "object", "embed", "base", "frame", "applet", "portal"}
+
+
+def hostile() -> list[Article]:
+    """Articles on three sites, each worse than the one before, and a tame one for comparison."""
+    now = int(time.time())
+    sites = itertools.cycle(("daily", "culture", "travel"))
+    made = []
+    for n, (text, site) in enumerate(zip(TEXTS, sites, strict=False)):
+        made.append(
+            Article(
+                site,
+                f"text-{n}",
+                f"https://{site}.example/text-{n}",
+                f"Title {n} {text}",
+                now - 60 * n,
+                body=f"{text}\n\nRiver station paper {n} morning lantern harbour.",
+                section=text,
+                tags=(text, "plain"),
+                authors=(text,),
+                language=text if n % 5 == 0 else "en",
+                image=PICTURE.format(name=n),
+                sponsored=n % 7 == 0,
+            )
+        )
+    for n, (address, site) in enumerate(zip(ADDRESSES, sites, strict=False)):
+        here = {"url": address, "image": PICTURE.format(name=f"a{n}")}
+        there = {"url": f"https://{site}.example/image-{n}", "image": address}
+        for kind, fields in ("link", here), ("image", there):
+            key = f"{kind}-{n} {NAME}" if n % 2 == 0 else f"{kind}-{n}"
+            body = f"Kitchen temple ticket winter {n} garden bridge {kind}."
+            title = f"{kind.capitalize()} {n}"
+            made.append(
+                Article(site, key, title=title, published=now - 90 * n, body=body, **fields)
+            )
+    made.append(Article("daily", "tame", "/tame", "A tame one", now, body="Silence and rice."))
+    return made
+
+
+@pytest.fixture(scope="module")
+def plain(stocked):
+    """The service as publishers run it."""
+    return stocked(hostile(), "--workers", "1", config=CONFIG)
+
+
+@pytest.fixture(scope="module")
+def demo(stocked):
+    """The service with pages of its own."""
+    return stocked(hostile(), "--workers", "1", "--demo", config=CONFIG)
+
+
+@pytest.fixture
+def visit(chromium) -> Iterator[Callable[..., Any]]:
+    """Open an address, and say in ``page.wrong`` what a page must never do.
+
+    Only this machine is asked; whoever else is, gives a picture that would like to run a script.
+    ``body`` is what stands at the address, where nobody serves it.
+    """
+    contexts = []
+
+    def visited(url: str, body: str = "") -> Any:
+        context = chromium.new_context(
+            user_agent=f"Mozilla/5.0 (X11; Linux x86_64) Chrome/{chromium.version} Safari/537.36",
+            permissions=["local-network-access"],  # a publisher's page asks this machine
+        )
+        contexts.append(context)
+        page: Any = context.new_page()
+        page.wrong = []
+
+        def asked(route: Any) -> None:
+            host = urlsplit(route.request.url).hostname
+            if host == "127.0.0.1":
+                route.continue_()
+                return
+            if body and route.request.url == url:
+                route.fulfill(status=200, content_type="text/html; charset=utf-8", body=body)
+                return
+            if route.request.resource_type != "image" or host == CANARY:
+                page.wrong.append(f"asked for {route.request.url}")
+            route.fulfill(status=200, content_type="image/svg+xml", body=DRAWING)
+
+        def said(line: Any) -> None:
+            if line.type in ("error", "warning") and not line.text.startswith(EXPECTED):
+                page.wrong.append(f"{line.type}: {line.text} ({line.location.get('url')})")
+
+        context.route("http://**/*", asked)
+        context.route("https://**/*", asked)
+        page.on("dialog", lambda dialog: (page.wrong.append(dialog.message), dialog.dismiss()))
+        page.on("pageerror", lambda error: page.wrong.append(f"thrown: {error}"))
+        page.on("console", said)
+        page.on("popup", lambda other: page.wrong.append(f"opened {other.url}"))
+        page.goto(url)
+        if page.locator("script[async], script[src*=demo], script[src*=swagger]").count():
+            # What scripts draw comes later.
+            page.wait_for_load_state("networkidle")
+        return page
+
+    yield visited
+    for context in contexts:
+        context.close()
+
+
+def assert_tame(page: Any, own: str) -> None:
+    """Nothing ran, nothing tried to, and nothing waits to be clicked; scripts come from ``own``."""
+    assert page.wrong == [], "\n".join(page.wrong)
+    assert [frame.evaluate("window.ran") for frame in page.frames] == [None] * len(page.frames)
+    for element, name, value, scheme in page.evaluate(FOUND):
+        where = f"<{element} {name}={value!r}>"
+        assert element not in ELEMENTS, where
+        assert not name.startswith("on"), where
+        assert name not in ("srcdoc", "http-equiv", "background"), where
+        assert name != "style" or "url(" not in value, where
+        if element == "script":
+            assert name or not value.strip(), f"a script of the page itself: {value}"
+            assert name != "src" or urljoin(page.url, value).startswith(own), where
+        if name in LINKS and (element, name) != ("image", "href"):
+            icon = element == "link" and value == "data:,"
+            # No scheme: a browser cannot take the address apart, so it leads nowhere.
+            assert scheme in {"", *SCHEMES} or icon, where
+            assert CANARY not in (urlsplit(page.url).hostname or ""), page.url
+
+
+# Surfaces: what each shows, and where
+
+
+def keys(site: str) -> list[str]:
+    return [article.key for article in hostile() if article.site == site]
+
+
+def fragment(url: str) -> list[str]:
+    words, word = quote(NAME), quote("<script>ran=1</script>")
+    return [
+        f"{url}/v1/widget.html?site=daily&n=50",
+        f"{url}/v1/widget.html?site=culture&n=50&heading={words}&line={words}&sponsored={word}",
+        f"{url}/v1/widget.html?site=travel&n=50&bare=true",
+        *(f"{url}/v1/widget.html?site=daily&key={quote(key)}&n=6" for key in keys("daily")[:4]),
+    ]
+
+
+def answers(url: str) -> list[str]:
+    return [
+        f"{url}/v1/recommendations?site=daily&n=50",
+        f"{url}/v1/trending?n=50",
+    ]
+
+
+def front_pages(url: str) -> list[str]:
+    return [f"{url}/demo/", *(f"{url}/demo/{s}/" for s in ("daily", "culture", "travel"))]
+
+
+def article_pages(url: str) -> list[str]:
+    found = [f"{url}/demo/daily/{quote(key)}" for key in keys("daily")[::3]]
+    return [*found, f"{url}/demo/daily/text-0?as={quote(NAME)}"]
+
+
+def api_document(url: str) -> list[str]:
+    return [f"{url}/openapi/swagger"]
+
+
+SURFACES = {
+    "fragment": ("plain", fragment, "<script>window.ran"),
+    "answers": ("plain", answers, "<script>window.ran"),
+    "front pages": ("demo", front_pages, "<script>window.ran"),
+    "article pages": ("demo", article_pages, "<script>window.ran"),
+    "API document": ("plain", api_document, "recsys"),
+}
+"""By name: the service, the addresses, and what one of them must show, as else it shows nothing."""
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_whatever_is_stored_stays_text(request, visit, surface):
+    fixture, addresses, said = SURFACES[surface]
+    service = request.getfixturevalue(fixture)
+    shown = []
+    for address in addresses(service.url):
+        page = visit(address)
+        assert_tame(page, service.url)
+        shown.append(page.evaluate(SHOWN))
+        page.context.close()
+    assert any(said in text for text in shown)
+
+
+@pytest.mark.parametrize("key", ["text-0", "text-3", f"link-2 {NAME}"])
+def test_the_widget_on_a_publishers_page(visit, plain, key):
+    page = visit(
+        "https://daily.example/story",
+        "<!DOCTYPE html><html lang=en><title>Story</title><link rel=icon href='data:,'><body>"
+        f'<script async src="{plain.url}/widget.js" data-site="daily" data-lazy="no" data-n="50"'
+        f' data-key="{html.escape(key)}"></script></html>',
+    )
+    assert_tame(page, plain.url)
+    cards = page.locator("recsys-box li")
+    assert cards.count() > 15
+    # A mouse over each card, and the keyboard through all of them.
+    for place in range(cards.count()):
+        cards.nth(place).hover()
+    for _ in range(cards.count()):
+        page.keyboard.press("Tab")
+    assert_tame(page, plain.url)
+    assert "<script>" in page.evaluate(SHOWN)
+
+
+def test_the_report(visit, tmp_path):
+    from training.report.page import page as report
+
+    known = runpy.run_path(str(ROOT / "tests" / "training" / "conftest.py"))
+    path = tmp_path / "report.html"
+    path.write_text(report(known["with_hostile_names"](known["found"]())), encoding="utf-8")
+    page = visit(path.as_uri())
+    assert page.wrong == []
+    assert page.evaluate("window.ran") is None
+    assert "<script>" in page.evaluate(SHOWN)
+    for element, name, value, scheme in page.evaluate(FOUND):
+        assert element not in ELEMENTS | {"script"}
+        assert not name.startswith("on")
+        assert name not in LINKS or scheme in SCHEMES or value.startswith(("#", "data:,")), value
