@@ -2,7 +2,9 @@
 
 import dataclasses
 import time
-from typing import Any
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from sqlalchemy import Row, insert, select, update
 
@@ -12,11 +14,29 @@ from data.schema import rules as table
 from data.store import Store, advance
 from recsys.errors import DataError
 from recsys.rules import Action, Aim, Rule
-from recsys.types import Tone
+from recsys.types import NEVER, Tone
 
 CLOCK = "rule_revision"
 LONGEST = {"value": 600, "author": 128, "reason": 1_000}
 """Characters that a text may have."""
+
+
+State = Literal["active", "planned", "ended", "undone"]
+
+
+def check(store: Store, rule: Rule, sites: Collection[str], now: int) -> None:
+    """Raise ``DataError`` naming the field by which a new rule would never count.
+
+    That is an article that the store has never had, a site that is none of ``sites`` (where there
+    are any), or an end that is past.
+    """
+    if rule.aim == Aim.ARTICLE and not store.knows(rule.article):
+        raise DataError(f"value = {rule.value!r}: the store has no such article")
+    if rule.site and sites and rule.site not in sites:
+        raise DataError(f"site = {rule.site!r}: is unknown; known: {', '.join(sites)}")
+    if rule.end <= now:
+        ended = datetime.fromtimestamp(rule.end, UTC)
+        raise DataError(f"end = {ended:%Y-%m-%dT%H:%M:%SZ}: has passed already")
 
 
 def add(store: Store, rule: Rule, actor: Actor) -> Rule:
@@ -33,7 +53,7 @@ def add(store: Store, rule: Rule, actor: Actor) -> Rule:
     with store.writing() as connection:
         number = advance(connection, CLOCK, 1)
         made = dataclasses.replace(made, id=str(number))
-        connection.execute(insert(table).values(_row(made, number)))
+        connection.execute(insert(table).values(id=number, **_values(made)))
         record(connection, actor, "rule.add", made.id, made.created, rule=_said(made))
     return made
 
@@ -79,6 +99,21 @@ def active(store: Store, now: int) -> tuple[Rule, ...]:
     return tuple(_rule(row) for row in rows)
 
 
+def state(rule: Rule, now: int) -> State:
+    """Return what has become of a rule at ``now`` (UTC seconds)."""
+    if rule.undone:
+        return "undone"
+    if now >= rule.end:
+        return "ended"
+    return "planned" if now < rule.start else "active"
+
+
+def plain(rule: Rule, now: int) -> dict[str, Any]:
+    """Return a rule for JSON, with its state; an end that never comes is None."""
+    end = None if rule.end == NEVER else rule.end
+    return {"id": rule.id, "state": state(rule, now), **_values(rule), "end": end}
+
+
 def revision(store: Store) -> int:
     """Return a number that grows with each change: who has seen it has seen every rule."""
     with store.reading() as connection:
@@ -89,10 +124,9 @@ def revision(store: Store) -> int:
 _NAMES = tuple(name for name in Rule.__slots__ if name != "id")
 
 
-def _row(rule: Rule, number: int) -> dict[str, Any]:
+def _values(rule: Rule) -> dict[str, Any]:
     values = {name: getattr(rule, name) for name in _NAMES}
-    texts = {name: str(values[name]) for name in ("action", "aim", "tone")}
-    return {**values, **texts, "id": number}
+    return values | {name: str(values[name]) for name in ("action", "aim", "tone")}
 
 
 def _rule(row: Row[Any]) -> Rule:
