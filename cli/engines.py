@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should no
 
 def open_engine(setup: Setup, now: int) -> "tuple[Engine, list[str]]":
     """Return an engine that knows what a service started now would know, and notes for people."""
+    from data import rules
     from data.follow import Follower
     from data.store import Store
     from recsys import bundle as bundles
@@ -26,5 +27,6 @@ def open_engine(setup: Setup, now: int) -> "tuple[Engine, list[str]]":
     live = Live(bundle)
     with Store.open(setup.store_url) as store:
         Follower.begin(store, live)
+        live.rule(rules.active(store, now))
     live.refresh(now)
     return Engine(bundle, live, setup.policy), notes

@@ -141,8 +141,8 @@ def pick(
     ``pins`` (slot from 0, place) come first, whatever the quotas say; then the slots kept for
     sponsored cards. A story is told once, nothing soft stands in one slate with something grave
     where ``policy.tone.slate`` says so, and there are no more sponsored cards than allowed: that
-    never relaxes. Where the quotas leave a slot empty, they give way in the order of ``QUOTAS``, those
-    that hold somebody back.
+    never relaxes. Where the quotas leave a slot empty, those that bind give way in the order of
+    ``QUOTAS``.
     """
     filling = _Filling(choices, quotas, policy)
     for slot, place in pins:

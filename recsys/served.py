@@ -1,7 +1,5 @@
 """Replays the engine as it is served: pages ask, and the store's events follow."""
 
-import dataclasses
-
 import numpy as np
 
 from recsys.arrays import Float64, Int32, Int64
@@ -14,7 +12,7 @@ from recsys.policy import Policy
 from recsys.replay import Ask, Listed
 from recsys.types import Event, Kind, Query
 
-NAMES = (*SOURCES, "latest", "exploration")
+NAMES = (*SOURCES, "latest", "exploration", "editors", "sponsored")
 """What may speak for a card."""
 
 
@@ -52,9 +50,8 @@ class EngineSystem:
 
         History cannot say how a card would have done that nobody was shown.
         """
-        still = dataclasses.replace(policy, exploration=0.0)
         live = Live(bundle, LiveSettings(trial_age=0))
-        return cls(name, Engine(bundle, live, still), history, **page)
+        return cls(name, Engine(bundle, live, policy.still()), history, **page)
 
     def joined(self, row: int) -> None:
         """Publish an article to the engine, unless its bundle has it."""

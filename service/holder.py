@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from data import access
 from data import keyring as keyrings
+from data import rules as ruling
 from data.access import ApiKey
 from data.follow import Follower
 from data.keyring import Keyring
@@ -22,6 +23,7 @@ from recsys.bundle import Bundle
 from recsys.engine import Engine
 from recsys.errors import BundleError, BundleMissing, RecsysError
 from recsys.live import Live
+from recsys.rules import Rule
 from recsys.types import ArticleId, Query
 from service import metrics
 from service.settings import Settings
@@ -68,11 +70,13 @@ class Holder:
         self._settings = settings
         self._store: Store | None = None
         self._opening = threading.Lock()
-        self._served = self._assemble(Bundle.empty())
         self._beside: dict[str, Served] = {}
         """Bundles that arms of the experiment name, by id."""
         self._unserved: dict[str, tuple[int, str]] = {}
         """Those that cannot be served: when to look again, and why not."""
+        self._rules: tuple[int, tuple[Rule, ...]] = (-1, ())
+        """The revision at which editors' rules were last read, and what they were."""
+        self._served = self._assemble(Bundle.empty())
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._looked = threading.Event()
@@ -141,6 +145,8 @@ class Holder:
 
     def refresh(self, now: int) -> None:
         """Take a new bundle if there is one, and whatever the store has learned; never raises."""
+        # First: no article that editors blocked may show in what is taken up below.
+        rules = self._attempt("rules", self._follow_rules, now)
         bundle = self._attempt("bundle", self._take_bundle, now)
         store = self._attempt("store", self._follow_store, now)
         arms = self._attempt("experiment", self._serve_arms, now)
@@ -149,7 +155,7 @@ class Holder:
             self.state,
             refreshed=now,
             store_reachable=not store,
-            error="; ".join(filter(None, (bundle, store, arms, keys))),
+            error="; ".join(filter(None, (rules, bundle, store, arms, keys))),
         )
         if self.state.bundle:
             metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
@@ -251,6 +257,15 @@ class Holder:
         if self._unserved:
             raise BundleError("; ".join(reason for _, reason in self._unserved.values()))
 
+    def _follow_rules(self, now: int) -> None:
+        """Take up what editors decided; it counts from the next refresh of each live state on."""
+        revision = ruling.revision(self.store)
+        if revision == self._rules[0]:
+            return
+        self._rules = revision, ruling.active(self.store, now)
+        for served in (self._served, *self._beside.values()):
+            served.live.rule(self._rules[1])
+
     def _follow_access(self, now: int) -> None:
         """Take up keys and secrets as they are now: what was revoked ends within a refresh."""
         self.keys = {key.id: key for key in access.keys(self.store)}
@@ -271,6 +286,7 @@ class Holder:
 
     def _assemble(self, bundle: Bundle) -> Served:
         live = Live(bundle)
+        live.rule(self._rules[1])
         return Served(Engine(bundle, live, self._settings.policy), live, bundle)
 
 

@@ -1,15 +1,14 @@
 """Gives the mix to what leaves our pages: feeds and newsletters."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote, urljoin, urlsplit
 
 from data.addresses import safe
-from data.store import Store
-from data.teasers import teasers
 from recsys.engine import Engine
+from recsys.errors import DataError
 from recsys.types import ArticleId, Card, Query
 
 PLACEMENT = "newsletter"
@@ -47,7 +46,7 @@ def tag(*parts: str) -> str:
 def mix(
     engine: Engine,
     query: Query,
-    store: Store,
+    first_words: Callable[[Sequence[ArticleId]], Mapping[ArticleId, str]],
     base: str,
     named: Callable[[str], str],
     draw: Callable[[ArticleId], Card] | None = None,
@@ -55,16 +54,20 @@ def mix(
     """Return what the engine gives for a newsletter, and notes on what was unusual.
 
     Addresses that are paths are joined to ``base``; what has no address to follow is left out.
-    ``named`` tells what readers call a site, ``draw`` makes cards (the engine's by default).
-    Nothing is left to chance: nobody reports what is seen in a mail, so no trial would teach.
+    ``first_words`` looks texts up, ``named`` tells what readers call a site, ``draw`` makes cards
+    (the engine's by default). Nothing is left to chance: nobody reports what is seen in a mail, so
+    no trial would teach.
     """
-    policy = dataclasses.replace(engine.policy, exploration=0.0)
-    slate = dataclasses.replace(engine, policy=policy).recommend(
+    slate = dataclasses.replace(engine, policy=engine.policy.still()).recommend(
         dataclasses.replace(query, placement=PLACEMENT)
     )
-    begins = teasers(store, [item.article for item in slate.items])
+    notes, entries, astray = list(slate.notes), [], []
+    try:
+        begins = first_words([item.article for item in slate.items])
+    except DataError as error:  # titles are in memory, and better than nothing
+        begins = {}
+        notes.append(f"without first words: {error}")
     draw = draw or engine.card
-    entries, astray = [], []
     for item in slate.items:
         card = draw(item.article)
         url = absolute(base, card.url)
@@ -75,7 +78,6 @@ def mix(
         card = dataclasses.replace(card, url=url, image=image)
         begin = begins.get(item.article, "")
         entries.append(Entry(card, named(card.site), begin, item.reason))
-    notes = list(slate.notes)
     if astray:
         notes.append(
             f"left out {len(astray)} whose address leads nowhere from outside, as {astray[0]}; "

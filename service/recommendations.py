@@ -9,8 +9,11 @@ import structlog
 from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 
-from recsys.types import ArticleId, Card, Slate
-from service import demo, metrics, slates
+from data.scope import Scope
+from recsys.engine import Engine
+from recsys.trace import plain
+from recsys.types import ArticleId, Card, Query, Slate
+from service import access, demo, metrics, slates
 from service.holder import Holder
 from service.problems import DESCRIBED
 from service.settings import Settings
@@ -24,13 +27,22 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
     """Return the route ``GET /v1/recommendations``."""
     api = APIBlueprint("recommendations", __name__, abp_tags=[TAG], url_prefix="/v1")
 
-    @api.get("/recommendations", responses={200: Answer, 422: DESCRIBED})
+    refusals = dict.fromkeys((401, 403, 422), DESCRIBED)
+
+    @api.get("/recommendations", responses={200: Answer, **refusals})
     def recommendations(query: Ask) -> Response:
         """Links for one article page
 
         The page names its article by `site` and `key`, by `article` or by `url`; the front page
         of a site names only its `site`. Whatever nobody knows is said in `notes`, never an error.
+        No key is needed but with `explain`.
         """
+        if query.explain:
+            key = access.require(holder, Scope.VIEWER)
+            # What a reader has opened shows in what was taken out.
+            if query.visitor and query.consent and not key.may(Scope.VISITORS):
+                access.require(holder, Scope.VISITORS)
+            return respond(explained(query, holder, settings))
         return respond(answer(query, holder, settings))
 
     @api.after_request
@@ -53,30 +65,57 @@ def answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
 
 
 def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
+    engine, arm, query, notes = _asked(ask, secrets.randbits(63), holder, settings)
+    body = _drawn(ask, engine.recommend(query), engine, arm, query, notes, holder, settings)
+    metrics.FILL.observe(len(body["items"]) / query.n)
+    for item in body["items"]:
+        metrics.ITEMS.labels(item["source"]).inc()
+    return body
+
+
+def explained(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
+    """Return the answer to a page together with its trace; nothing is counted."""
+    seed = secrets.randbits(53) if ask.seed is None else ask.seed
+    engine, arm, query, notes = _asked(ask, seed, holder, settings)
+    trace = engine.explain(query)
+    body = _drawn(ask, trace.slate, engine, arm, query, notes, holder, settings)
+    return body | {"trace": {"seed": seed, **plain(trace)}}
+
+
+def _asked(
+    ask: Ask, seed: int, holder: Holder, settings: Settings
+) -> tuple[Engine, str, Query, list[str]]:
+    """Return the engine to ask, the label of its arm, the query, and notes on it."""
     keyring, now = holder.keyring, int(time.time())
     reader = keyring.visitor(ask.visitor) if ask.consent else ""
     engine, arm = holder.engine_for(reader or keyring.session(ask.session), now)
-    seed = secrets.randbits(63)
     query, notes = parse_query(ask, now, seed, engine.find_url, keyring.visitor)
     if query.site and settings.sites and query.site not in settings.sites:
         notes.append(f"site {query.site!r} is not in the configuration")
     if not engine.bundle.manifest.files:  # the one in memory, before the first training
         notes.append("there is no bundle yet; the store's articles are shown as they come")
-    slate = engine.recommend(query)
+    return engine, arm, query, notes
 
+
+def _drawn(
+    ask: Ask,
+    slate: Slate,
+    engine: Engine,
+    arm: str,
+    query: Query,
+    notes: list[str],
+    holder: Holder,
+    settings: Settings,
+) -> dict[str, Any]:
     def sign(drawn: Slate) -> str:
         # A slate for a site that nobody knows proves no page.
         site = query.site if query.site in (settings.sites or holder.sites()) else ""
-        return slates.sign(drawn, site, now, keyring, arm, query.place)
+        return slates.sign(drawn, site, query.now, holder.keyring, arm, query.place)
 
     card = cards(engine.card, settings, ask.visitor)
     known = query.article is not None and holder.knows(query.article)
     article = str(query.article) if known else ""
-    body = dump_slate(slate, article, card, settings, notes, sign) | {"arm": arm}
-    metrics.FILL.observe(len(slate.items) / query.n)
-    for item in slate.items:
-        metrics.ITEMS.labels(item.source).inc()
-    return body
+    return dump_slate(slate, article, card, settings, notes, sign) | {"arm": arm}
 
 
 def cards(

@@ -15,7 +15,7 @@ BEFORE = 1
 """Of tokens that tell neither sources nor bundle nor placement; read until the last has aged."""
 SOURCES = (
     *("", "related", "co_read", "trending", "personal", "latest", "exploration"),
-    *("pin", "sponsored"),
+    *("editors", "sponsored"),
 )
 """What a card's byte stands for. Tokens outlive a deployment: names are only ever added."""
 LIFE = 2 * 86_400

@@ -67,6 +67,26 @@ class Ask(Parameters):
         f"what readers in the same ones open now counts for more. At most {MAX_CONTEXT}.",
     )
     n: int = Field(6, ge=1, le=MAX_ITEMS, description="How many items to give.")
+    placement: str = Field(
+        "",
+        max_length=32,
+        pattern=r"^[\w-]*$",
+        description="Where the box stands: `article`, `home`, `newsletter`, or a name that the "
+        "policy knows. By default `article` for the page of one, else `home`.",
+    )
+    explain: bool = Field(
+        False,
+        description="Also tell in `trace` what decided: the seed, every candidate with the "
+        "score of each source, what filters and editors took out, what quotas moved. Needs a key "
+        "with the scope `viewer`, and "
+        "together with `visitor` the scope `visitors` too.",
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Only with `explain`: repeats what chance decided.",
+    )
 
     @field_validator("article")
     @classmethod
@@ -174,6 +194,7 @@ def parse_query(
         n=ask.n,
         context=tuple(filter(None, ask.context.split(","))),
         seed=seed,
+        placement=ask.placement,
     )
     return query, notes
 
