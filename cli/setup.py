@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ from typing import Any
 from data import keyring as keyrings
 from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
-from recsys.config import load_toml, parse, within
-from recsys.errors import ConfigError, DataError
+from recsys.config import Problems, load_toml, parse, within
+from recsys.errors import DataError
 from recsys.policy import Policy, read_policy
 from service.settings import Limits, Site
 from training.recipe import Recipe
@@ -97,18 +97,25 @@ def parse_time(text: str, option: str) -> int:
     return int(moment.timestamp())
 
 
-TABLES: dict[str, Any] = {
-    "store": StoreSettings,
-    "train": Recipe,
-    "retention": Retention,
-    "limits": Limits,
-}
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The tables of a configuration."""
+
+    policy: Any = None
+    """Placements and the arms of an experiment say what they change of it: see ``read_policy``."""
+    experiment: Any = None
+    sites: Mapping[str, Site] = field(default_factory=dict)
+    store: StoreSettings = field(default_factory=StoreSettings)
+    train: Recipe = field(default_factory=Recipe)
+    retention: Retention = field(default_factory=Retention)
+    limits: Limits = field(default_factory=Limits)
 
 
 def load(config: Path | None, var: Path | None) -> Setup:
     """Read the configuration; ``recsys.toml`` in ``var`` or the current directory by default.
 
-    Raises ``ConfigError`` for anything unknown or wrong in it.
+    Raises ``ConfigError`` where there is none to read, and ``Misread`` with everything unknown or
+    wrong in it.
     """
     where = var or Path(os.environ.get("RECSYS_VAR", "var"))
     if config is None:
@@ -117,28 +124,24 @@ def load(config: Path | None, var: Path | None) -> Setup:
         config = next((path for path in choices if named or path.exists()), None)
     if config is None:
         return Setup(var=where)
-    tables = load_toml(config)
-    known = [*TABLES, "policy", "experiment", "sites"]
-    for name in tables:
-        if name not in known:
-            raise ConfigError(f"{config}: unknown table [{name}]; known: {', '.join(known)}")
-    values = {
-        name: parse(TABLES[name], tables.get(name, {}), f"{config} [{name}]") for name in TABLES
-    }
-    sites = {
-        site: parse(Site, table, f"{config} [sites.{site}]")
-        for site, table in tables.get("sites", {}).items()
-    }
-    policy = tables.get("policy", {})
-    experiment = None
-    if "experiment" in tables:
-        experiment = read_experiment(tables["experiment"], policy, f"{config} [experiment]")
+    tables, file = load_toml(config)
+    problems, base, experiment = Problems(), tables.get("policy", {}), None
+    with problems:
+        read = parse(Tables, tables, file)
+    with problems:
+        policy = read_policy(base, file / "policy")
+    if "experiment" in tables and isinstance(base, Mapping):
+        with problems:
+            experiment = read_experiment(tables["experiment"], base, file)
+    problems.settle()
     return Setup(
         var=where,
-        sites=sites,
-        policy=read_policy(policy, f"{config} [policy]"),
-        recipe=values.pop("train"),
+        sites=dict(read.sites),
+        store=read.store,
+        policy=policy,
+        recipe=read.train,
+        retention=read.retention,
+        limits=read.limits,
         experiment=experiment,
         config=config,
-        **values,
     )

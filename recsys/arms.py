@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from recsys.config import overlaid, parse, within
+from recsys.config import Place, Problems, overlaid, parse, within
 from recsys.errors import ConfigError
 from recsys.policy import Policy, read_policy
 
@@ -113,30 +113,38 @@ class Experiment:
         return (int.from_bytes(digest) >> 11) / 2**53  # 53 bits: more would round up to 1
 
 
-def read_experiment(table: Mapping[str, Any], policy: Mapping[str, Any], where: str) -> Experiment:
+def read_experiment(table: Any, policy: Mapping[str, Any], file: Place) -> Experiment:
     """Return the experiment of the TOML table [experiment].
 
-    ``policy`` is the table [policy], of which each arm says only what it changes. Raises
-    ``ConfigError`` naming ``where`` for anything unknown or wrong.
+    ``policy`` is the table [policy], of which each arm says only what it changes, and ``file`` the
+    place of both. Raises ``Misread`` with everything unknown or wrong.
     """
+    where = file / "experiment"
     if not isinstance(table, Mapping):
-        raise ConfigError(f"{where} = {table!r}: expected one table")
-    arms = table.get("arms", [])
+        return parse(Experiment, table, where)
+    problems, arms, made = Problems(), table.get("arms", []), []
     if not (isinstance(arms, list) and all(isinstance(arm, Mapping) for arm in arms)):
-        raise ConfigError(f"{where}: arms = {arms!r}: expected tables [[experiment.arms]]")
-    made = tuple(
-        _read_arm(arm, policy, f"{where} arm {arm.get('name', place)!r}")
-        for place, arm in enumerate(arms, start=1)
-    )
-    return parse(Experiment, {**table, "arms": made}, where)
+        problems.add(where, f"arms = {arms!r}: expected tables [[experiment.arms]]", "arms")
+        problems.settle()
+    for place, arm in enumerate(arms):
+        with problems:
+            made.append(_read_arm(arm, policy, where / "arms" / place, file / "policy"))
+    problems.settle()
+    return parse(Experiment, {**table, "arms": tuple(made)} if "arms" in table else table, where)
 
 
-def _read_arm(arm: Mapping[str, Any], policy: Mapping[str, Any], where: str) -> Arm:
-    changes = arm.get("policy", {})
+def _read_arm(arm: Mapping[str, Any], policy: Mapping[str, Any], where: Place, base: Place) -> Arm:
+    problems, changes = Problems(), arm.get("policy", {})
     if not isinstance(changes, Mapping):
-        raise ConfigError(f"{where}: policy = {changes!r}: expected a table")
-    made = read_policy(overlaid(policy, changes), f"{where} policy")
-    return parse(Arm, {**arm, "policy": made}, where)
+        problems.add(where, f"policy = {changes!r}: expected a table", "policy")
+        problems.settle()
+    made = Policy()
+    with problems:
+        made = read_policy(overlaid(policy, changes), (where / "policy").above(base))
+    with problems:
+        read = parse(Arm, {**arm, "policy": made}, where)
+    problems.settle()
+    return read
 
 
 def _require_name(field: str, name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from recsys.config import overlaid, parse, within
+from recsys.config import Place, Problems, overlaid, parse, within
 from recsys.errors import ConfigError
 
 DAY = 86_400.0
@@ -178,30 +178,53 @@ class Policy:
         """Return what holds at a placement: this policy where nothing is different there."""
         return self.placements.get(placement, self)
 
+    def still(self) -> "Policy":
+        """Return the same without exploration, wherever the box stands.
+
+        Where nobody can report what was seen, a trial teaches nothing.
+        """
+        placements = {name: policy.still() for name, policy in self.placements.items()}
+        return dataclasses.replace(self, exploration=0.0, placements=placements)
+
+
+PLACEMENTS = ("article", "home", "newsletter")
+"""Where a box may stand as everybody knows; a policy may name more."""
 
 QUOTAS = ("sections", "sites", "max_per_site", "other_sites_min")
 """In the order in which they give way: shares of sections, least shares of sites, and so on."""
 
 
-def read_policy(table: Mapping[str, Any], where: str) -> Policy:
+def read_policy(table: Any, where: Place) -> Policy:
     """Return the policy of the TOML table [policy].
 
-    Each of its ``placements`` says only what it changes. Raises ``ConfigError`` naming ``where``
-    for anything unknown or wrong.
+    Each of its ``placements`` says only what it changes. Raises ``Misread`` with everything unknown
+    or wrong.
     """
-    placements = table.get("placements", {})
+    if not isinstance(table, Mapping):
+        return parse(Policy, table, where)
+    problems, placements = Problems(), table.get("placements", {})
     base = {key: value for key, value in table.items() if key != "placements"}
-    if not isinstance(placements, Mapping):
-        raise ConfigError(f"{where}: placements = {placements!r}: expected tables")
     made = {}
+    if not isinstance(placements, Mapping):
+        problems.add(
+            where,
+            f"placements = {placements!r}: expected tables [policy.placements.NAME]",
+            "placements",
+        )
+        placements = {}
     for name, changes in placements.items():
-        place = f"{where} placements {name}"
+        place = (where / "placements" / name).above(where)
         if not isinstance(changes, Mapping):
-            raise ConfigError(f"{place} = {changes!r}: expected a table")
-        if "placements" in changes:
-            raise ConfigError(f"{place}: a placement has no placements of its own")
-        made[name] = parse(Policy, overlaid(base, changes), place)
-    return parse(Policy, {**base, "placements": made}, where)
+            problems.add(where / "placements", f"{name} = {changes!r}: expected a table", name)
+        elif "placements" in changes:
+            problems.add(place, "a placement has no placements of its own", "placements")
+        else:
+            with problems:
+                made[name] = parse(Policy, overlaid(base, changes), place)
+    with problems:
+        policy = parse(Policy, {**base, "placements": made}, where)
+    problems.settle()
+    return policy
 
 
 def _require_shares(least: float, most: float) -> None:

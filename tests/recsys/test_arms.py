@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from recsys.arms import Arm, Experiment, read_experiment
+from recsys.config import Place
 from recsys.errors import ConfigError
 from recsys.policy import Policy, SourceWeights, TrendRules
 
@@ -27,7 +28,7 @@ def experiments(draw: st.DrawFn, **fixed: object) -> Experiment:
     shares = [weight / sum(weights) for weight in weights]
     arms = tuple(Arm(f"arm-{place}", share) for place, share in enumerate(shares))
     values = {"id": draw(names), "arms": arms, "salt": draw(salts)}
-    return Experiment(**(values | fixed))  # type: ignore[arg-type]
+    return Experiment(**(values | fixed))
 
 
 def drawn(experiment: Experiment, readers: list[str] = READERS) -> list[int]:
@@ -132,7 +133,7 @@ policy.trends = { floor = 3.0 }
 
 def test_an_arm_says_only_what_it_changes_of_the_policy() -> None:
     tables = tomllib.loads(CONFIG)
-    read = read_experiment(tables["experiment"], tables["policy"], "x [experiment]")
+    read = read_experiment(tables["experiment"], tables["policy"], Place("x"))
     plain = Policy(diversity=0.7, weights=SourceWeights(related=9.0))
     changed = dataclasses.replace(
         plain,
@@ -163,18 +164,27 @@ def arm(name: object = "a", **values: object) -> dict[str, object]:
         ({"arms": [arm()]}, r"names of arms = \['a'\]: expected two or more, all different"),
         ({"arms": [arm(), arm()]}, r"names of arms = \['a', 'a'\]: .* all different"),
         ({"arms": [arm(share=0.6), arm("b")]}, r"shares of arms = \[0.6, 0.5\]: .*add up to 1"),
-        ({"arms": [arm(share=0), arm("b")]}, "arm 'a': share = 0.0: expected between 0.001 and 1"),
-        ({"arms": [{"name": "a"}]}, "arm 'a': share is missing"),
-        ({"arms": [arm(), {"share": 0.5}]}, "arm 2: name is missing"),
-        ({"arms": [arm("a/b")]}, "arm 'a/b': name = 'a/b': expected 1 to 32 letters"),
-        ({"arms": [arm(polcy={})]}, "arm 'a': unknown key 'polcy'; did you mean 'policy'"),
-        ({"arms": [arm(policy={"divrsity": 1})]}, "arm 'a' policy: .* did you mean 'diversity'"),
+        (
+            {"arms": [arm(share=0), arm("b")]},
+            r"x \[\[experiment.arms\]\]: share = 0.0: expected between 0.001 and 1",
+        ),
+        ({"arms": [{"name": "a"}]}, r"x \[\[experiment.arms\]\]: share is missing"),
+        ({"arms": [arm(), {"share": 0.5}]}, r"x \[\[experiment.arms\]\]: name is missing"),
+        ({"arms": [arm("a/b")]}, r"arms\]\]: name = 'a/b': expected 1 to 32 letters"),
+        ({"arms": [arm(polcy={})]}, r"arms\]\]: unknown key 'polcy'; did you mean 'policy'"),
+        (
+            {"arms": [arm(policy={"divrsity": 1})]},
+            r"\[experiment.arms.policy\]: .* did you mean 'diversity'",
+        ),
         (
             {"arms": [arm(policy={"weights": {"relted": 1}})]},
-            "arm 'a' policy weights: .*'related'",
+            r"\[experiment.arms.policy.weights\]: .*'related'",
         ),
-        ({"arms": [arm(policy={"diversity": 2})]}, "arm 'a' policy: diversity = 2.0: expected between"),
-        ({"arms": [arm(policy=3)]}, "arm 'a': policy = 3"),
+        (
+            {"arms": [arm(policy={"diversity": 2})]},
+            r"\[experiment.arms.policy\]: diversity = 2.0: expected between",
+        ),
+        ({"arms": [arm(policy=3)]}, r"arms\]\]: policy = 3"),
         ({"traffic": 1.5}, "traffic = 1.5: expected between 0 and 1"),
         ({"start": "soon"}, "start = 'soon'"),
         ({"start": 20, "end": 10}, "end = 10: expected to be after start = 20, or 0"),
@@ -183,11 +193,11 @@ def arm(name: object = "a", **values: object) -> dict[str, object]:
 def test_a_wrong_experiment_is_named(table: dict, said: str) -> None:
     sound = {"id": "x", "arms": [arm(), arm("b")]}
     with pytest.raises(ConfigError, match=said):
-        read_experiment(sound | table, {}, "x [e]")
+        read_experiment(sound | table, {}, Place("x"))
 
 
 def test_an_experiment_needs_an_id_and_is_one_table() -> None:
-    with pytest.raises(ConfigError, match=r"x \[e\]: id is missing"):
-        read_experiment({"arms": [arm(), arm("b")]}, {}, "x [e]")
-    with pytest.raises(ConfigError, match=r"x \[e\] = \[\]: expected one table"):
-        read_experiment([], {}, "x [e]")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"x \[experiment\]: id is missing"):
+        read_experiment({"arms": [arm(), arm("b")]}, {}, Place("x"))
+    with pytest.raises(ConfigError, match=r"x \[experiment\]: expected a table, found \[\]"):
+        read_experiment([], {}, Place("x"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from recsys.config import parse
+from recsys.config import Place, parse
 from recsys.policy import Policy
 from training.evaluation import Contender, Evaluation
 from training.recipe import Recipe
@@ -261,8 +261,8 @@ def test_one_evaluation_is_one_page_to_the_byte(finding):
 def test_settings_are_a_configuration(finding):
     known = finding()
     tables = tomllib.loads(settings(known))
-    assert parse(Policy, tables["policy"], "[policy]") == Policy()
-    assert parse(Recipe, tables["train"], "[train]") == Recipe()
+    assert parse(Policy, tables["policy"], Place("x")) == Policy()
+    assert parse(Recipe, tables["train"], Place("x")) == Recipe()
     assert settings(dataclasses.replace(known, recipe={}, policy={})) == ""
 
 
