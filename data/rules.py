@@ -21,29 +21,36 @@ LONGEST = {"value": 600, "author": 128, "reason": 1_000}
 """Characters that a text may have."""
 
 
+class Unfit(DataError):
+    """A rule that would never count or cannot be kept; its first word is the field, as ``Rule``'s.
+
+    Whatever else is raised here is the store's failure.
+    """
+
+
 State = Literal["active", "planned", "ended", "undone"]
 
 
 def check(store: Store, rule: Rule, sites: Collection[str], now: int) -> None:
-    """Raise ``DataError`` naming the field by which a new rule would never count.
+    """Raise ``Unfit`` naming the field by which a new rule would never count.
 
     That is an article that the store has never had, a site that is none of ``sites`` (where there
     are any), or an end that is past.
     """
     if rule.aim == Aim.ARTICLE and not store.knows(rule.article):
-        raise DataError(f"value = {rule.value!r}: the store has no such article")
+        raise Unfit(f"value = {rule.value!r}: the store has no such article")
     if rule.site and sites and rule.site not in sites:
-        raise DataError(f"site = {rule.site!r}: is unknown; known: {', '.join(sites)}")
+        raise Unfit(f"site = {rule.site!r}: is unknown; known: {', '.join(sites)}")
     if rule.end <= now:
         ended = datetime.fromtimestamp(rule.end, UTC)
-        raise DataError(f"end = {ended:%Y-%m-%dT%H:%M:%SZ}: has passed already")
+        raise Unfit(f"end = {ended:%Y-%m-%dT%H:%M:%SZ}: has passed already")
 
 
 def add(store: Store, rule: Rule, actor: Actor) -> Rule:
     """Keep a rule and return it with its id, its author and the time when it was made.
 
-    Its author is the actor, and it was made now, where it does not say. Raises ``DataError`` where
-    a text is too long or holds control characters, or the store fails.
+    Its author is the actor, and it was made now, where it does not say. Raises ``Unfit`` where a
+    text is too long or holds control characters, ``DataError`` where the store fails.
     """
     made = dataclasses.replace(
         rule, author=rule.author or actor.name, created=rule.created or int(time.time())
@@ -61,8 +68,8 @@ def add(store: Store, rule: Rule, actor: Actor) -> Rule:
 def undo(store: Store, id: str, actor: Actor, at: int, reason: str = "") -> bool:
     """Take a rule back at ``at`` (UTC seconds); returns whether one stood until now.
 
-    Rules that were undone or have ended stay as they are. Raises ``DataError`` where the reason is
-    too long or holds control characters, or the store fails.
+    Rules that were undone or have ended stay as they are. Raises ``Unfit`` where the reason is
+    too long or holds control characters, ``DataError`` where the store fails.
     """
     _require_text("reason", reason, LONGEST["reason"])
     number = _number(id)
@@ -152,10 +159,8 @@ def _number(id: str) -> int:
 
 def _require_text(name: str, text: str, most: int) -> None:
     if len(text) > most:
-        raise DataError(f"{name} has {len(text):,} characters; expected at most {most:,}")
+        raise Unfit(f"{name} has {len(text):,} characters; expected at most {most:,}")
     if any(
         ord(letter) < 32 or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in text
     ):
-        raise DataError(
-            f"{name} holds control characters or what is not UTF-8; expected plain text"
-        )
+        raise Unfit(f"{name} holds control characters or what is not UTF-8; expected plain text")

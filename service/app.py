@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import (
     access,
     articles,
+    audit,
     demo,
     events,
     feeds,
@@ -20,6 +21,7 @@ from service import (
     observe,
     problems,
     recommendations,
+    rules,
     trending,
     visitors,
     widget,
@@ -61,6 +63,8 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app.register_api(events.blueprint(holder, settings, Gate(settings.limits, local=settings.demo)))
     app.register_api(articles.blueprint(holder, settings))
     app.register_api(visitors.blueprint(holder))
+    app.register_api(rules.blueprint(holder, settings))
+    app.register_api(audit.blueprint(holder))
     app.register_api(health.blueprint(holder))
     app.register_blueprint(metrics.blueprint())
     app.register_api(fragment.blueprint(holder, settings))
