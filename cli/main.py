@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from cli import (
+    audit,
     bundles,
     demo,
     evaluate,
@@ -19,6 +20,7 @@ from cli import (
     keys,
     recommend,
     report,
+    rules,
     sample,
     serve,
     setup,
@@ -48,6 +50,8 @@ app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(keys.app, name="keys")
+app.add_typer(rules.app, name="rules")
+app.command()(audit.audit)
 app.add_typer(visitors.app, name="visitors")
 app.add_typer(jobs.app, name="job")
 
