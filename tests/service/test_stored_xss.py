@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+import feedparser
 import pytest
 
 from recsys.types import Article
@@ -113,19 +114,21 @@ def hostile() -> list[Article]:
     now = int(time.time())
     sites = itertools.cycle(("daily", "culture", "travel"))
     made = []
-    for n, (text, site) in enumerate(zip(TEXTS, sites, strict=False)):
+    for n, site in zip(range(len(TEXTS)), sites, strict=False):
+        # Each field another one, so that few pages show all of them in each place.
+        title, section, author, tag, body, language = (TEXTS * 2)[n : n + 6]
         made.append(
             Article(
                 site,
                 f"text-{n}",
                 f"https://{site}.example/text-{n}",
-                f"Title {n} {text}",
+                f"Title {n} {title}",
                 now - 60 * n,
-                body=f"{text}\n\nRiver station paper {n} morning lantern harbour.",
-                section=text,
-                tags=(text, "plain"),
-                authors=(text,),
-                language=text if n % 5 == 0 else "en",
+                body=f"{body}\n\nRiver station paper {n} morning lantern harbour.",
+                section=section,
+                tags=(tag, "plain"),
+                authors=(author,),
+                language=language if n % 5 == 0 else "en",
                 image=PICTURE.format(name=n),
                 sponsored=n % 7 == 0,
             )
@@ -197,7 +200,7 @@ def visit(chromium) -> Iterator[Callable[..., Any]]:
         page.on("console", said)
         page.on("popup", lambda other: page.wrong.append(f"opened {other.url}"))
         page.goto(url)
-        if page.locator("script[async], script[src*=demo], script[src*=swagger]").count():
+        if page.locator("script[src*=demo], script[src*=swagger]").count():
             # What scripts draw comes later.
             page.wait_for_load_state("networkidle")
         return page
@@ -230,17 +233,13 @@ def assert_tame(page: Any, own: str) -> None:
 # Surfaces: what each shows, and where
 
 
-def keys(site: str) -> list[str]:
-    return [article.key for article in hostile() if article.site == site]
-
-
 def fragment(url: str) -> list[str]:
     words, word = quote(NAME), quote("<script>ran=1</script>")
     return [
         f"{url}/v1/widget.html?site=daily&n=50",
         f"{url}/v1/widget.html?site=culture&n=50&heading={words}&line={words}&sponsored={word}",
         f"{url}/v1/widget.html?site=travel&n=50&bare=true",
-        *(f"{url}/v1/widget.html?site=daily&key={quote(key)}&n=6" for key in keys("daily")[:4]),
+        *(f"{url}/v1/widget.html?article={quote(str(article.id))}" for article in hostile()[::12]),
     ]
 
 
@@ -256,8 +255,17 @@ def front_pages(url: str) -> list[str]:
 
 
 def article_pages(url: str) -> list[str]:
-    found = [f"{url}/demo/daily/{quote(key)}" for key in keys("daily")[::3]]
-    return [*found, f"{url}/demo/daily/text-0?as={quote(NAME)}"]
+    shown = [*hostile()[: len(TEXTS) : 2], *hostile()[len(TEXTS) + 2 :: 12]]
+    found = [f"{url}/demo/{article.site}/{quote(article.key)}" for article in shown]
+    return [*found, f"{found[0]}?as={quote(NAME)}"]
+
+
+def feeds(url: str) -> list[str]:
+    word = quote("<script>ran=1</script>")
+    return [
+        f"{url}/v1/feeds/{site}.{format}?n=50&title={quote(NAME)}&sponsored={word}"
+        for site, format in (("daily", "rss"), ("culture", "atom"), ("travel", "json"))
+    ]
 
 
 def api_document(url: str) -> list[str]:
@@ -269,6 +277,7 @@ SURFACES = {
     "answers": ("plain", answers, "<script>window.ran"),
     "front pages": ("demo", front_pages, "<script>window.ran"),
     "article pages": ("demo", article_pages, "<script>window.ran"),
+    "feeds": ("plain", feeds, "<script>window.ran"),
     "API document": ("plain", api_document, "recsys"),
 }
 """By name: the service, the addresses, and what one of them must show, as else it shows nothing."""
@@ -295,6 +304,7 @@ def test_the_widget_on_a_publishers_page(visit, plain, key):
         f'<script async src="{plain.url}/widget.js" data-site="daily" data-lazy="no" data-n="50"'
         f' data-key="{html.escape(key)}"></script></html>',
     )
+    page.locator("recsys-box li h3").first.wait_for()
     assert_tame(page, plain.url)
     cards = page.locator("recsys-box li")
     assert cards.count() > 15
@@ -321,3 +331,29 @@ def test_the_report(visit, tmp_path):
         assert element not in ELEMENTS | {"script"}
         assert not name.startswith("on")
         assert name not in LINKS or scheme in SCHEMES or value.startswith(("#", "data:,")), value
+
+
+@pytest.mark.parametrize("format", ["rss", "atom"])
+def test_a_feed_as_readers_take_it(visit, plain, format):
+    answer = plain.get(f"/v1/feeds/daily.{format}", n=50)
+    feed = feedparser.parse(answer.content, sanitize_html=False)
+    assert not feed.bozo
+    assert len(feed.entries) > 15
+    addresses = [entry.link for entry in feed.entries]
+    addresses += [
+        media["url"] for entry in feed.entries for media in entry.get("media_content", ())
+    ]
+    assert {urlsplit(address).scheme for address in addresses} <= {"http", "https"}
+    assert any("<script>" in entry.title for entry in feed.entries)
+    # Titles are text; what a description holds may be HTML, and is taken for it.
+    page = visit(
+        "https://reader.example/",
+        "<!DOCTYPE html><title>Reader</title><link rel=icon href='data:,'>"
+        + "".join(
+            f"<h2><a href='{html.escape(entry.link)}'>{html.escape(entry.title)}</a></h2>"
+            f"<div>{entry.get('summary', '') if format == 'rss' else ''}</div>"
+            for entry in feed.entries
+        ),
+    )
+    assert_tame(page, plain.url)
+    assert "<script>" in page.evaluate(SHOWN)
