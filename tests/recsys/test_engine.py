@@ -16,13 +16,24 @@ from recsys.engine import Engine
 from recsys.errors import UnknownArticle
 from recsys.ids import Vocabulary
 from recsys.live import Live, LiveSettings
-from recsys.policy import HalfLives, Policy, SourceWeights, ToneRules, TrendRules
+from recsys.policy import (
+    HalfLives,
+    Policy,
+    SectionRules,
+    SourceWeights,
+    Sponsored,
+    ToneRules,
+    TrendRules,
+)
+from recsys.rules import Action, Aim, Rule
 from recsys.tables import Interactions
+from recsys.trace import plain
 from recsys.types import Article, ArticleId, Event, Kind, Query, Tone, Trend, TrendQuery
 from training.fit import fit
 from training.recipe import Recipe
 
 HOUR = 3600
+DAY = 24 * HOUR
 NOW = 1_760_000_000
 TOPICS = {
     "trains": "railway station platform timetable carriage conductor express ticket track tunnel",
@@ -243,6 +254,176 @@ def test_beside_a_grave_article_nothing_is_light_or_sponsored(bundle: Bundle) ->
     assert offer.id in beside_light
     free = Engine(engine.bundle, engine.live, Policy(tone=ToneRules(page=False)))
     assert {light.id, offer.id} <= set(shown(free, article=grave.id, n=50))
+
+
+def test_under_a_war_report_no_car_loans_and_no_make_up_tips(bundle: Bundle) -> None:
+    """The case that this project began with, with nobody's label to help."""
+    engine = engine_of(bundle)
+    war = article(
+        48,
+        key="war",
+        title="Dozens killed as shells hit a hospital",
+        body="At least forty people were killed and many wounded when artillery shells struck a "
+        "hospital in the besieged city. Survivors searched the rubble for the dead.",
+        published=NOW - 60,
+    )
+    tips = article(
+        60,
+        key="tips",
+        title="Ten make-up tips for a dewy summer glow",
+        body="From lipstick to mascara: our beauty editor shares her favourite make-up tricks, a "
+        "quiz to find your shade, and the celebrity looks we love.",
+        section="Beauty",
+        published=NOW - 60,
+    )
+    loans = article(72, key="loans", sponsored=True, published=NOW - 60)
+    engine.live.add([war, tips, loans])
+    engine.live.refresh(NOW)
+    assert not {tips.id, loans.id} & set(shown(engine, article=war.id, n=50))
+    for page in (None, IDS[0], IDS[12]):
+        slate = set(shown(engine, article=page, n=50))
+        assert war.id not in slate or not {tips.id, loans.id} & slate
+    assert war.id not in shown(engine, article=tips.id, n=50)
+
+
+def ruled(bundle: Bundle, *rules: Rule, policy: Policy | None = None) -> Engine:
+    engine = engine_of(bundle, policy)
+    engine.live.rule(rules)
+    engine.live.refresh(NOW)
+    return engine
+
+
+def test_a_pinned_article_has_its_slot_until_the_rule_ends(bundle: Bundle) -> None:
+    pin = Rule("9", Action.PIN, Aim.ARTICLE, str(IDS[30]), slot=3, end=NOW + 60)
+    engine = ruled(bundle, pin)
+    slate = engine.recommend(Query("daily", NOW, IDS[0]))
+    assert slate.items[2].article == IDS[30]
+    assert (slate.items[2].source, slate.items[2].propensity) == ("editors", 1.0)
+    engine.live.refresh(NOW + 60)
+    assert "editors" not in {item.source for item in engine.recommend(Query("daily", NOW)).items}
+
+
+def test_nobody_is_shown_a_pinned_article_that_they_read_or_that_filters_forbid(
+    bundle: Bundle,
+) -> None:
+    pin = Rule("9", Action.PIN, Aim.ARTICLE, str(IDS[30]), slot=1)
+    engine = ruled(bundle, pin)
+    assert IDS[30] not in shown(engine, history=(IDS[30],))
+    assert IDS[30] not in shown(engine, article=IDS[30])
+    engine.live.withdraw([IDS[30]])
+    assert IDS[30] not in shown(engine)
+
+
+def test_boosted_articles_rise_and_buried_ones_sink(bundle: Bundle) -> None:
+    free = Policy(max_per_site=1.0, other_sites_min=0.0, diversity=0.0, exploration=0.0)
+    before = shown(engine_of(bundle, free), article=IDS[0], n=10)
+    last, first = before[9], before[0]
+    boost = Rule("1", Action.BOOST, Aim.ARTICLE, str(last), factor=10.0)
+    bury = Rule("2", Action.BURY, Aim.ARTICLE, str(first), factor=0.01)
+    after = shown(ruled(bundle, boost, bury, policy=free), article=IDS[0], n=10)
+    assert after.index(last) < 9
+    assert first not in after[:5]
+
+
+def test_what_is_blocked_on_a_site_is_shown_on_others(bundle: Bundle) -> None:
+    block = Rule("1", Action.BLOCK, Aim.SECTION, "Food", site="daily")
+    engine = ruled(bundle, block)
+    food = {one.id for one in ARTICLES if one.section == "food"}
+    assert not food & set(shown(engine, site="daily", n=50))
+    assert food & set(shown(engine, site="guide", n=50))
+
+
+def test_a_stopped_story_is_in_no_list_whoever_tells_it_or_will(bundle: Bundle) -> None:
+    stop = Rule("1", Action.STOP, Aim.ARTICLE, "daily/wire")
+    engine = ruled(bundle, stop)
+    later = article(43, key="late-copy", site="culture", body=f"{LONG} Still.", published=NOW - 9)
+    engine.live.add([later])
+    engine.live.observe([Event("x", Kind.CLICK, later.id, NOW, session="s")])
+    engine.live.refresh(NOW)
+    for site in (*SITES, ""):
+        found = set(shown(engine, site=site, n=50))
+        assert not {ArticleId("daily", "wire"), ArticleId("guide", "wire-copy"), later.id} & found
+    assert later.id not in {trend.article for trend in engine.trending(TrendQuery(NOW, n=50))}
+
+
+def test_editors_have_the_last_word_on_tone(bundle: Bundle) -> None:
+    grave = article(48, key="grave", tone=Tone.GRAVE, published=NOW - 60)
+    light = article(60, key="light", tone=Tone.LIGHT, published=NOW - 60)
+    calm = Rule("1", Action.TONE, Aim.ARTICLE, str(grave.id), tone=Tone.NEUTRAL)
+    engine = engine_of(bundle)
+    engine.live.add([grave, light])
+    engine.live.refresh(NOW)
+    assert light.id not in shown(engine, article=grave.id, n=50)
+    engine.live.rule([calm])
+    engine.live.refresh(NOW)
+    assert light.id in shown(engine, article=grave.id, n=50)
+
+
+def test_a_placement_follows_its_own_policy(bundle: Bundle) -> None:
+    policy = Policy(
+        exploration=0.0,
+        placements={"home": Policy(languages=("ja",), exploration=0.0), "side": Policy(max_age=1)},
+    )
+    engine = engine_of(bundle, policy)
+    home = shown(engine, n=50)
+    assert home
+    assert {engine.card(id).language for id in home} == {"ja"}
+    assert len({engine.card(id).language for id in shown(engine, article=IDS[0], n=50)}) > 1
+    assert shown(engine, placement="side") == []
+    odd = engine.recommend(Query("daily", NOW, placement="odd"))
+    assert "placement 'odd' has no policy of its own" in odd.notes
+
+
+def test_sections_may_age_in_their_own_way(bundle: Bundle) -> None:
+    news = SectionRules(max_age=10 * HOUR)
+    engine = engine_of(bundle, Policy(sections={"Food": news}, exploration=0.0))
+    found = [engine.card(id) for id in shown(engine, n=50)]
+    assert all(NOW - one.published < 10 * HOUR for one in found if one.section == "food")
+    assert any(NOW - one.published > 10 * HOUR for one in found)
+
+
+def test_a_slot_for_sponsored_cards_is_filled_though_nobody_would_open_one(bundle: Bundle) -> None:
+    offers = [article(72 + n, key=f"offer-{n}", sponsored=True) for n in range(3)]
+    engine = engine_of(bundle, Policy(sponsored=Sponsored(most=2, slots=(2, 5)), exploration=0.0))
+    engine.live.add([dataclasses.replace(one, published=NOW - 9 * DAY) for one in offers])
+    engine.live.refresh(NOW)
+    slate = engine.recommend(Query("daily", NOW, IDS[0]))
+    paid = [engine.card(item.article).sponsored for item in slate.items]
+    assert paid == [False, True, False, False, True, False]
+    assert [slate.items[slot].source for slot in (1, 4)] == ["sponsored"] * 2
+
+
+@given(query=queries)
+def test_an_explanation_is_of_the_very_answer_and_adds_up(engine: Engine, query: Query) -> None:
+    trace, slate = engine.explain(query), engine.recommend(query)
+    assert trace.slate == slate
+    slots = {one.slot: one.article for one in trace.candidates if one.slot}
+    for slot, id in slots.items():
+        assert slate.items[slot - 1].article == id
+    for one in trace.candidates:
+        assert one.fused == pytest.approx(sum(one.parts.values()))
+        assert one.score == pytest.approx(one.ranked * one.factor)
+    passed = {one.article for one in trace.candidates}
+    assert not passed & {one.article for one in trace.removed}
+    assert [one.score for one in trace.candidates] == sorted(
+        (one.score for one in trace.candidates), reverse=True
+    )
+
+
+def test_an_explanation_names_the_filter_and_the_rule_that_took_something_out(
+    bundle: Bundle,
+) -> None:
+    boost = Rule("7", Action.BOOST, Aim.ARTICLE, str(IDS[24]), factor=3.0)
+    block = Rule("8", Action.BLOCK, Aim.ARTICLE, str(IDS[12]))
+    engine = ruled(bundle, boost, block)
+    trace = engine.explain(Query("daily", NOW, IDS[0], history=(IDS[36],)))
+    removed = {one.article: one for one in trace.removed}
+    assert (removed[IDS[12]].filter, removed[IDS[12]].rule) == ("editors", "8")
+    assert removed[IDS[36]].filter == "read"
+    assert "related" in removed[IDS[12]].sources
+    boosted = next(one for one in trace.candidates if one.article == IDS[24])
+    assert (boosted.factor, boosted.rules) == (3.0, ("7",))
+    assert plain(trace)["removed"][0]["article"] == str(trace.removed[0].article)
 
 
 def test_only_languages_that_the_policy_names_are_shown(bundle: Bundle) -> None:
