@@ -14,6 +14,7 @@ from flask import Response, abort, render_template, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
+from data.teasers import teasers
 from recsys.types import Query
 from service.holder import Holder
 from service.mix import Entry, absolute, mix, tag
@@ -126,8 +127,14 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
 def _feed(path: Named, query: Wanted, holder: Holder, settings: Settings) -> Feed:
     engine, base = holder.engine, request.host_url
     asked = Query(site=path.site, now=int(time.time()), n=query.n)
-    draw = cards(engine.card, settings)
-    entries, _ = mix(engine, asked, holder.store, base, settings.site_name, draw)
+    entries, _ = mix(
+        engine,
+        asked,
+        lambda ids: teasers(holder.store, ids),
+        base,
+        settings.site_name,
+        cards(engine.card, settings),
+    )
     name, told = settings.site_name(path.site), settings.sites.get(path.site, Site())
     parameters = urlencode(query.model_dump(exclude_unset=True))
     addresses = {
