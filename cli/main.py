@@ -12,6 +12,7 @@ from cli import (
     audit,
     bundles,
     demo,
+    digest,
     evaluate,
     experiment,
     imports,
@@ -40,6 +41,7 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(train.train)
 app.command()(recommend.recommend)
+app.command()(digest.digest)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(tune.tune)
