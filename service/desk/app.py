@@ -7,12 +7,12 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from recsys.errors import RecsysError
-from service.desk import login, pages, session, start
+from service.desk import login, pages, rules, session, start
 from service.desk.pages import page
 from service.holder import Holder
 from service.settings import Settings
 
-GROUPS = (login, start)
+GROUPS = (login, start, rules)
 log = structlog.get_logger()
 
 

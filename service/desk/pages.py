@@ -22,7 +22,10 @@ class Listed:
     """Who sees it."""
 
 
-PAGES = (Listed("desk.start", "Overview"),)
+PAGES = (
+    Listed("desk.start", "Overview"),
+    Listed("desk.rules", "Rules"),
+)
 """In the order of the navigation. Pages below one, as ``desk.rules_new``, begin with its name."""
 
 DAY = 86_400
@@ -53,17 +56,29 @@ def page(template: str, status: int = 200, **values: Any) -> Response:
 def register(desk: Blueprint) -> None:
     """Teach templates to write times and numbers."""
     desk.add_app_template_filter(when, "when")
+    desk.add_app_template_filter(ends, "ends")
+    desk.add_app_template_filter(local, "local")
     desk.add_app_template_filter(size, "size")
 
 
 def when(at: int) -> Markup:
     """Return a time (UTC seconds) as people write it, with the whole of it for machines."""
-    if not 0 < at < _LAST:
+    if not ends(at):
         return Markup("never") if at else Markup("–")
     moment = datetime.fromtimestamp(at, UTC)
     return Markup('<time datetime="{}">{}</time>').format(
         f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%-d %b %Y, %H:%M} UTC"
     )
+
+
+def ends(at: int) -> bool:
+    """Return whether a time is one that a date can tell: neither 0 nor never."""
+    return 0 < at < _LAST
+
+
+def local(at: int) -> str:
+    """Return a time as ``datetime-local`` takes it, in UTC; empty for 0 and never."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}" if ends(at) else ""
 
 
 def size(count: float) -> str:

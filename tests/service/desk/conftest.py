@@ -56,14 +56,14 @@ def app(settings, holder) -> Flask:
 def key(store: Store) -> Callable[..., str]:
     """Make a key of some scopes and return its token."""
 
-    def made(*scopes: Scope, name: str = "", expires: int | None = None) -> str:
+    def made(*scopes: Scope, sites: tuple[str, ...] = (), expires: int | None = None) -> str:
         now = int(time.time())
-        return access.create(store, name or f"{scopes[0]}'s", scopes, (), now, expires)[1]
+        return access.create(store, f"{scopes[0]}'s", scopes, sites, now, expires)[1]
 
     return made
 
 
 @pytest.fixture
-def sit(app: Flask, key) -> Callable[[Scope], Desk]:
-    """Sit down at the desk in a role."""
-    return lambda role: Desk(app, key(role))
+def sit(app: Flask, key) -> Callable[..., Desk]:
+    """Sit down at the desk in a role, for all sites or for some."""
+    return lambda role, *sites: Desk(app, key(role, sites=sites))
