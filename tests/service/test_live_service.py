@@ -1,10 +1,14 @@
 """What readers do and editors publish counts in every worker, and survives whatever is killed."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +25,7 @@ BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Content-Type": "text/plain",
 }
+RECSYS = str(Path(sys.executable).with_name("recsys"))
 RECIPE = Recipe(dims=8, factors=8)
 NEW = {
     "site": "daily",
@@ -87,6 +92,31 @@ def test_a_new_article_a_takedown_and_clicks_reach_every_worker(service, token):
     answer = httpx.post(f"{service.url}/v1/events", json={"events": rows}, headers=headers)
     assert answer.json()["accepted"] == 200
     assert until(lambda: always(lambda: loudest(service) == ["a-7"]))
+
+
+def test_an_editors_rules_reach_every_worker_and_end_when_they_are_undone(service, token, var):
+    headers = {"Authorization": f"Bearer {token}"}
+    rules, aim = f"{service.url}/v1/rules", {"aim": "article", "value": "daily/a-3"}
+
+    def first() -> str:
+        card = service.get("/v1/recommendations", site="culture", n=3).json()["items"][0]
+        return f"{card['site']}/{card['key']}"
+
+    pin = {"action": "pin", **aim, "site": "culture", "slot": 1, "reason": "election night"}
+    made = httpx.post(rules, json=pin, headers=headers)
+    assert made.status_code == 201
+    assert until(lambda: always(lambda: first() == "daily/a-3"))
+    words = ["rules", "stop", "daily/a-3", "--reason", "retracted", "--json"]
+    done = subprocess.run(
+        [RECSYS, "--var", str(var), *words], capture_output=True, text=True, check=True
+    )
+    assert until(lambda: always(lambda: "daily/a-3" not in shown(service)))
+    for id in (made.json()["id"], json.loads(done.stdout)["id"]):
+        assert httpx.delete(f"{rules}/{id}?reason=over", headers=headers).status_code == 200
+    assert until(lambda: always(lambda: "daily/a-3" in shown(service)))
+    told = httpx.get(f"{service.url}/v1/audit", headers=headers).json()["entries"]
+    assert [entry["action"] for entry in told[:4]] == ["rule.undo"] * 2 + ["rule.add"] * 2
+    assert told[2]["actor"].startswith("command line (")
 
 
 def test_what_was_acknowledged_survives_kill_9_and_counts_once(service, start, var):
