@@ -25,11 +25,11 @@ from recsys.errors import BundleCorrupt, ConfigError
 from recsys.tables import TONES
 from recsys.types import Article, Tone
 
-LEAD = 1_500
-"""Characters of a body that are read: what an article is about stands at its beginning."""
-HEAD_COUNT = 3
-"""How often a word of title, section and tags counts; by the logarithm that is double."""
-SHORT = 12.0
+LEAD, OPENING = 1_500, 300
+"""Characters of a body that are read, and those that count more: news come to the point at once."""
+HEAD_COUNT, OPENING_COUNT = 8, 3
+"""How often a word of title, section and tags counts, and one of the opening."""
+SHORT = 25.0
 """Squared length of what is missing from a short text: a title alone makes nobody sure."""
 UNSPACED_SHARE = 0.25
 """Of a pair of characters in the length of a text: a word there has some four overlapping ones."""
@@ -237,18 +237,26 @@ def weak_rules() -> tuple[WeakRule, ...]:
     for table in tomllib.loads(path.read_text(encoding="utf-8"))["rule"]:
         try:
             phrases = (p for line in re.split(r"[,\n]", table.pop("terms")) for p in _spelt(line))
-            terms = tuple(dict.fromkeys(filter(None, map(term_of, phrases))))
+            terms = tuple(dict.fromkeys(_term(phrase) for phrase in phrases if phrase))
             found.append(WeakRule(terms=terms, **table))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"{path}: rule {table.get('name')!r} is wrong: {error}") from error
     return tuple(found)
+
+
+def _term(phrase: str) -> str:
+    """Return the term of a rule's phrase; ``ValueError`` where what is left is another word."""
+    term = term_of(phrase)
+    if not term or (" " in phrase and " " not in term):
+        raise ValueError(f"of {phrase!r} only {term!r} would be looked for: letters alone are none")
+    return term
 
 
 SHARPNESS = 14.0
 """Log odds of a text that were one single word of weight 1: settled on labelled articles."""
 RULES_BIAS = (-3.0, -3.0)
-THRESHOLDS = (0.4, 0.5)
-"""A grave article missed is worse than one more called grave."""
+THRESHOLDS = (0.3, 0.3)
+"""A grave article missed is worse than one more called grave, and so is a joke taken for neutral."""
 
 
 @cache
@@ -266,8 +274,7 @@ def _of_rules() -> ToneModel:
         spans = itertools.combinations(range(len(part) + 1), 2)
         inside = [spoken[t] for a, b in spans if (t := " ".join(part[a:b])) in spoken]
         spoken[phrase] = (-sum(grave for grave, _ in inside), -sum(light for _, light in inside))
-        grave, light = said.get(phrase, (0.0, 0.0))
-        said[phrase] = (grave + spoken[phrase][0], light + spoken[phrase][1])
+        said[phrase] = spoken[phrase]
     terms = tuple(sorted(said))
     weights = SHARPNESS * np.array([said[t] for t in terms], np.float32).reshape(-1, 2)
     return ToneModel(
@@ -284,7 +291,12 @@ def _spelt(phrase: str) -> list[str]:
 
 def _parts(text: str) -> Iterable[tuple[list[str], int]]:
     head, _, body = text.partition("\n")
-    return (words(head), HEAD_COUNT), (words(body[:LEAD]), 1)
+    start = max(body.rfind(" ", 0, OPENING), 0) if len(body) > OPENING else OPENING
+    return (
+        (words(head), HEAD_COUNT),
+        (words(body[:start]), OPENING_COUNT),
+        (words(body[start:LEAD]), 1),
+    )
 
 
 def _damped(count: float) -> float:

@@ -20,7 +20,7 @@ FEWEST = 30
 """So many articles that are of a tone, and so many that are not, it takes to learn it."""
 WEAK = 0.25
 """What a sure vote of the rules counts for beside a person's word."""
-CLEAR = (0.2, 0.7)
+CLEAR = (0.1, 0.9)
 """Below and above these chances rules have voted clearly; what lies between teaches nothing."""
 LOOSENESS = 30.0
 """How far weights may go for what the examples say: scikit-learn's C."""
@@ -51,9 +51,9 @@ def fit_tone(
     with threadpool_limits(1):
         for c in learned:
             told = np.flatnonzero(weight[:, c])
-            found = LogisticRegression(C=LOOSENESS, max_iter=500, random_state=seed).fit(
-                matrix[told], target[told, c], weight[told, c]
-            )
+            found = LogisticRegression(
+                C=LOOSENESS, solver="liblinear", intercept_scaling=5.0, random_state=seed
+            ).fit(matrix[told], target[told, c], _balanced(target[told, c], weight[told, c]))
             weights[:, c] = (weights[:, c] + found.coef_[0]) / 2
             bias[c] = (bias[c] + found.intercept_[0]) / 2
     return ToneModel(wide.terms, weights, bias, wide.thresholds)
@@ -82,6 +82,13 @@ def _examples(chances: Float32, tones: Sequence[Tone]) -> tuple[Bool, Float32]:
 def _enough(target: Bool, weight: Float32) -> bool:
     told = weight > 0
     return min(np.count_nonzero(target & told), np.count_nonzero(~target & told)) >= FEWEST
+
+
+def _balanced(target: Bool, weight: Float32) -> Float32:
+    """Return weights by which a tone counts as much as its absence: grave articles are rare."""
+    scale = weight[~target].sum() / weight[target].sum()
+    balanced: Float32 = np.where(target, weight * scale, weight).astype(np.float32)
+    return balanced
 
 
 def _widened(rules: ToneModel, texts: Sequence[str]) -> ToneModel:
