@@ -15,6 +15,11 @@ from urllib.parse import quote, urljoin, urlsplit
 import feedparser
 import pytest
 
+from data import access, rules
+from data.audit import Actor
+from data.scope import Scope
+from data.store import Store
+from recsys.rules import Action, Aim, Rule
 from recsys.types import Article
 
 ROOT = Path(__file__).parents[2]
@@ -218,7 +223,8 @@ def assert_tame(page: Any, own: str) -> None:
         where = f"<{element} {name}={value!r}>"
         assert element not in ELEMENTS, where
         assert not name.startswith("on"), where
-        assert name not in ("srcdoc", "http-equiv", "background"), where
+        assert name not in ("srcdoc", "background"), where
+        assert name != "http-equiv" or value == "Content-Security-Policy", where
         assert name != "style" or "url(" not in value, where
         if element == "script":
             assert name or not value.strip(), f"a script of the page itself: {value}"
@@ -356,4 +362,65 @@ def test_a_feed_as_readers_take_it(visit, plain, format):
         ),
     )
     assert_tame(page, plain.url)
+    assert "<script>" in page.evaluate(SHOWN)
+
+
+@pytest.fixture
+def decided(plain) -> str:
+    """Rules, a key and an audit log with the worst words; returns the token of that key."""
+    now = int(time.time())
+    with Store.open(f"sqlite:///{plain.log.parent / 'recsys.db'}") as store:
+        _, token = access.create(store, NAME, (Scope.ADMIN,), (), now)
+        for n, (text, article) in enumerate(zip(TEXTS, hostile(), strict=False)):
+            words = "".join(c for c in text if c.isprintable())[:128]
+            made: list[dict[str, Any]] = [
+                {"action": Action.PIN, "aim": Aim.ARTICLE, "value": str(article.id), "slot": n + 1},
+                {"action": Action.BOOST, "aim": Aim.AUTHOR, "value": words, "factor": 2.0},
+                {"action": Action.BURY, "aim": Aim.TAG, "value": words, "factor": 0.5},
+                {"action": Action.BOOST, "aim": Aim.SECTION, "value": words, "factor": 3.0},
+                {"action": Action.BLOCK, "aim": Aim.PATTERN, "value": f"*{words}nowhere*"},
+            ]
+            rule = Rule("", reason=words, **made[n % len(made)])
+            added = rules.add(store, rule, Actor(words, "key", "request"))
+            if n % 4 == 0:
+                rules.undo(store, added.id, Actor(words), now, words)
+    return token
+
+
+def test_the_desk(visit, plain, decided):
+    start = f"{plain.url}/desk/"
+    page = visit(start)
+    page.locator("input[name=key]").fill(decided)
+    page.locator("main button").click()
+    page.wait_for_url(start)
+    waiting, seen, shown = [start], set(), ""
+    # Whatever links lead to from here, a few of each kind.
+    while waiting and len(seen) < 60:
+        address = waiting.pop(0)
+        page.goto(address)
+        seen.add(address)
+        assert_tame(page, plain.url)
+        shown += page.evaluate(SHOWN)
+        links = page.eval_on_selector_all("main a, nav a", "all => all.map((one) => one.href)")
+        for link in links:
+            link = link.partition("#")[0]
+            path = urlsplit(link).path
+            alike = [a for a in (*seen, *waiting) if urlsplit(a).path == path]
+            if link.startswith(start) and link not in alike and len(alike) < 5:
+                waiting.append(link)
+    assert "<script>" in shown
+
+
+def test_the_digest(visit, typed, tmp_path):
+    (tmp_path / "recsys.toml").write_text(CONFIG)
+    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
+        store.put_articles(hostile())
+    words = "digest", "--site", "daily", "--number", 50, "--service", "https://recs.example"
+    written = tmp_path / "digest.html"
+    done = typed(*words, "--format", "html", "--output", written)
+    assert done.code == 0, done.err
+    page = visit("https://mail.example/", written.read_text("utf-8"))
+    assert page.wrong == []
+    assert page.locator("a").count() > 15
+    assert_tame(page, "https://mail.example")
     assert "<script>" in page.evaluate(SHOWN)
