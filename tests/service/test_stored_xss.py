@@ -20,7 +20,7 @@ from data.audit import Actor
 from data.scope import Scope
 from data.store import Store
 from recsys.rules import Action, Aim, Rule
-from recsys.types import Article
+from recsys.types import Article, Event, Kind
 
 ROOT = Path(__file__).parents[2]
 CANARY = "canary.example"
@@ -365,11 +365,40 @@ def test_a_feed_as_readers_take_it(visit, plain, format):
     assert "<script>" in page.evaluate(SHOWN)
 
 
+DESK_PAGES = ("nowhere", "login", "now", "box", "clicks", "unseen", "rules", "rules/new", "log")
+"""Pages of the desk that say what was asked of them, right or wrong."""
+DESK_FIELDS = """
+article value site placement history context seed since until action aim of window source arm
+bundle next reason q
+""".split()
+
+
 @pytest.fixture
 def decided(plain) -> str:
-    """Rules, a key and an audit log with the worst words; returns the token of that key."""
+    """Rules, a key, readers and an audit log with the worst words; returns the key's token."""
     now = int(time.time())
     with Store.open(f"sqlite:///{plain.log.parent / 'recsys.db'}") as store:
+        store.put_events(
+            Event(
+                f"{kind}-{n}-{reader}",
+                kind,
+                article.id,
+                now - 60 * reader,
+                f"{NAME}{reader}",
+                NAME,
+                "daily",
+                slate=text,
+                position=n % 6,
+                context=(f"device:{text}",),
+                arm=text,
+                source=text,
+                bundle=text,
+                placement=text,
+            )
+            for n, (text, article) in enumerate(zip(TEXTS, hostile(), strict=False))
+            for reader in range(12)
+            for kind in (Kind.IMPRESSION, Kind.CLICK)
+        )
         _, token = access.create(store, NAME, (Scope.ADMIN,), (), now)
         for n, (text, article) in enumerate(zip(TEXTS, hostile(), strict=False)):
             words = "".join(c for c in text if c.isprintable())[:128]
@@ -393,22 +422,28 @@ def test_the_desk(visit, plain, decided):
     page.locator("input[name=key]").fill(decided)
     page.locator("main button").click()
     page.wait_for_url(start)
-    waiting, seen, shown = [start], set(), ""
+    word = quote(NAME)
+    given = "&".join(f"{name}={word}" for name in DESK_FIELDS)
+    waiting = [start, *(f"{start}{path}?{given}" for path in DESK_PAGES)]
+    waiting += [f"{start}box?article={quote(str(one.id))}&n=50" for one in hostile()[::9]]
+    seen, shown = [], ""
     # Whatever links lead to from here, a few of each kind.
-    while waiting and len(seen) < 60:
+    while waiting:
         address = waiting.pop(0)
         page.goto(address)
-        seen.add(address)
+        seen.append(address)
         assert_tame(page, plain.url)
         shown += page.evaluate(SHOWN)
         links = page.eval_on_selector_all("main a, nav a", "all => all.map((one) => one.href)")
-        for link in links:
-            link = link.partition("#")[0]
-            path = urlsplit(link).path
-            alike = [a for a in (*seen, *waiting) if urlsplit(a).path == path]
-            if link.startswith(start) and link not in alike and len(alike) < 5:
+        for link in (link.partition("#")[0] for link in links):
+            alike = [a for a in (*seen, *waiting) if kind_of(a) == kind_of(link)]
+            if link.startswith(start) and link not in alike and len(alike) < 8:
                 waiting.append(link)
     assert "<script>" in shown
+
+
+def kind_of(address: str) -> str:
+    return "/".join(urlsplit(address).path.split("/")[:3])
 
 
 def test_the_digest(visit, typed, tmp_path):
