@@ -21,8 +21,11 @@ DRAWING = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For SVG files opened on their own."""
 
 
-DESK = PAGE.replace(" data:", "")
-"""For the editors' desk. Whoever sets it also gets that nothing of the answer is kept or shared."""
+DESK = PAGE.replace(" data:", "") + "; require-trusted-types-for 'script'; trusted-types 'none'"
+"""For the editors' desk, whose scripts may not even make elements of text.
+
+Whoever sets it also gets that nothing of the answer is kept or shared.
+"""
 
 NEITHER = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 """What of a browser no answer of ours asks for."""

@@ -87,6 +87,8 @@ def test_pages_of_the_desk_run_own_scripts_only_and_are_never_kept():
         "base-uri": "'none'",
         "form-action": "'self'",
         "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
     }
     assert answer.headers["Content-Security-Policy"] == headers.DESK
     assert answer.headers["Cache-Control"] == "no-store"
