@@ -19,8 +19,6 @@ DOCS = PAGE.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
 """For the API's browsable page: Swagger UI sets styles on elements."""
 DRAWING = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For SVG files opened on their own."""
-
-
 DESK = PAGE.replace(" data:", "") + "; require-trusted-types-for 'script'; trusted-types 'none'"
 """For the editors' desk, whose scripts may not even make elements of text.
 

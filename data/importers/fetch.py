@@ -43,7 +43,7 @@ def fetch(url: str, most: int, private: bool = False) -> bytes:
     at = _parsed(url)
     for _ in range(REDIRECTS + 1):
         with _answer(at, private) as answer:
-            if not answer.is_redirect:
+            if not answer.has_redirect_location:
                 return _received(answer, at, most)
             at = _parsed(answer.headers["location"], at)
     raise DataError(f"cannot read {told(url)}: it redirects more than {REDIRECTS} times")

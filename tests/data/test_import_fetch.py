@@ -92,7 +92,7 @@ class Site(BaseHTTPRequestHandler):
         }
         self.server.asked.append(self.path)  # type: ignore[attr-defined]
         to = leads.get(self.path)
-        self.send_response(302 if to else 200)
+        self.send_response(302 if to or self.path == "/lost" else 200)
         self.send_header("set-cookie", "seen=1")
         if to:
             self.send_header("location", to)
@@ -105,13 +105,19 @@ class Site(BaseHTTPRequestHandler):
         pass
 
 
+class Sixth(ThreadingHTTPServer):
+    """A server on IPv6."""
+
+    address_family = socket.AF_INET6
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ThreadingHTTPServer]]:
     """Serve a site on loopback, with a certificate where one is given."""
     running = []
 
-    def served(tls: ssl.SSLContext | None = None) -> ThreadingHTTPServer:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    def served(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+        server = (Sixth if ":" in host else ThreadingHTTPServer)((host, 0), Site)
         server.asked = []  # type: ignore[attr-defined]
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -178,6 +184,15 @@ def test_the_next_address_is_tried_where_one_does_not_answer(serve, names):
         fetch(f"http://feed.test:{site.server_port}/", 100, private=True)
 
 
+def test_an_address_of_the_sixth_version_is_asked_by_its_number(serve):
+    try:
+        site = serve(host="::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    body = fetch(f"http://[::1]:{site.server_port}/", 100, private=True)
+    assert body.decode() == f"[::1]:{site.server_port} None None"
+
+
 def test_each_redirect_is_checked_anew(serve, names):
     site = serve()
     with pytest.raises(DataError, match=r"169\.254\.169\.254, .*; no feed is served there"):
@@ -213,6 +228,7 @@ def test_messages_show_no_query():
     ("address", "said"),
     [
         ("http://127.0.0.1:{port}/odd", "Invalid port"),
+        ("http://127.0.0.1:{port}/lost", "its server says 302"),
         ("http://[::1/", "Invalid port"),
         ("http:///rss", "expected an http or https address"),
         ("http://127.0.0.1:99999/", "cannot read"),
