@@ -256,7 +256,7 @@ SHARPNESS = 14.0
 """Log odds of a text that were one single word of weight 1: settled on labelled articles."""
 RULES_BIAS = (-3.0, -3.0)
 THRESHOLDS = (0.3, 0.3)
-"""A grave article missed is worse than one more called grave, and so is a joke taken for neutral."""
+"""Below a half: a grave article missed is worse than one more called grave; so it is with jokes."""
 
 
 @cache

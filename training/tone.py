@@ -22,6 +22,8 @@ WEAK = 0.25
 """What a sure vote of the rules counts for beside a person's word."""
 CLEAR = (0.1, 0.9)
 """Below and above these chances rules have voted clearly; what lies between teaches nothing."""
+TRUSTED = 100
+"""Of so many articles people must have said a tone for the rules to keep a third of the say."""
 LOOSENESS = 30.0
 """How far weights may go for what the examples say: scikit-learn's C."""
 
@@ -33,8 +35,9 @@ def fit_tone(
 
     Rules vote, and clear votes are examples of little weight (data programming; Ratner et al.,
     2016). What a publisher or, before that, an editor has said is one of full weight, whatever the
-    rules say. What is learned from them, with words that no rule knows, and the rules have half a
-    say each. A tone with too few examples is left to the rules.
+    rules say. What is learned from them, with words that no rule knows, and the rules have half the
+    say each; the more people have said, the less say have the rules. A tone with too few examples
+    is left to them.
     """
     rules = ToneModel.rules()
     tones = [corrections.get(article.id, article.tone) for article in articles]
@@ -54,8 +57,10 @@ def fit_tone(
             found = LogisticRegression(
                 C=LOOSENESS, solver="liblinear", intercept_scaling=5.0, random_state=seed
             ).fit(matrix[told], target[told, c], _balanced(target[told, c], weight[told, c]))
-            weights[:, c] = (weights[:, c] + found.coef_[0]) / 2
-            bias[c] = (bias[c] + found.intercept_[0]) / 2
+            people = np.count_nonzero(target[:, c] & (weight[:, c] == 1.0))
+            say = TRUSTED / (2 * TRUSTED + people)
+            weights[:, c] = say * weights[:, c] + (1 - say) * found.coef_[0]
+            bias[c] = say * bias[c] + (1 - say) * found.intercept_[0]
     return ToneModel(wide.terms, weights, bias, wide.thresholds)
 
 

@@ -119,9 +119,9 @@ def in_folds(known: Labelled, seed: int = 0) -> dict[str, tuple[Figures, ...]]:
 def figures(truth: Int8, judged: Int8, weight: Float64) -> tuple[Figures, ...]:
     """Return how well grave and light are found: codes int8[n], weights f64[n].
 
-    The bounds hold 95 % of the posterior with Jeffreys' prior (Goutte and Gaussier, 2005), which has
-    something to say of 10 of 10 too. Unequal weights count for as many equal ones as tell as much
-    (Kish, 1965).
+    The bounds hold 95 % of the posterior with Jeffreys' prior (Goutte and Gaussier, 2005), which
+    has something to say of 10 of 10 too. Unequal weights count for as many equal ones as tell as
+    much (Kish, 1965).
     """
     found = []
     for tone in JUDGED:
