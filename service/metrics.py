@@ -53,15 +53,26 @@ def blueprint() -> Blueprint:
 
     @pages.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(registry()), content_type=CONTENT_TYPE_LATEST)
 
     return pages
 
 
-def _registry() -> CollectorRegistry:
+def registry() -> CollectorRegistry:
+    """Return where the counts are: those of all workers of this run."""
     # One process sees only its own counts; the files of this run hold those of all workers.
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return registry
+    found = CollectorRegistry()
+    MultiProcessCollector(found)
+    return found
+
+
+def total(name: str, **labels: str) -> float:
+    """Return what a sample, as ``recsys_items_total``, adds up to over all labels but the given."""
+    return sum(
+        sample.value
+        for metric in registry().collect()
+        for sample in metric.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )

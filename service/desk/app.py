@@ -7,12 +7,27 @@ from flask import Blueprint, Response, abort, request
 from werkzeug.exceptions import HTTPException
 
 from recsys.errors import RecsysError
-from service.desk import login, pages, rules, session, start
+from service.desk import (
+    audited,
+    box,
+    bundles,
+    clicks,
+    health,
+    keys,
+    login,
+    now,
+    pages,
+    rules,
+    session,
+    start,
+    tones,
+    unseen,
+)
 from service.desk.pages import page
 from service.holder import Holder
 from service.settings import Settings
 
-GROUPS = (login, start, rules)
+GROUPS = login, start, now, box, clicks, unseen, rules, tones, bundles, health, keys, audited
 log = structlog.get_logger()
 
 

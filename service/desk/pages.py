@@ -24,7 +24,16 @@ class Listed:
 
 PAGES = (
     Listed("desk.start", "Overview"),
+    Listed("desk.now", "Now"),
+    Listed("desk.box", "Box"),
+    Listed("desk.clicks", "Clicks"),
+    Listed("desk.unseen", "Unseen"),
     Listed("desk.rules", "Rules"),
+    Listed("desk.tone", "Tone"),
+    Listed("desk.bundles", "Bundles"),
+    Listed("desk.health", "Health"),
+    Listed("desk.keys", "Keys", Scope.ADMIN),
+    Listed("desk.log", "Audit log", Scope.ADMIN),
 )
 """In the order of the navigation. Pages below one, as ``desk.rules_new``, begin with its name."""
 

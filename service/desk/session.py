@@ -55,11 +55,16 @@ def person() -> Person | None:
     return found
 
 
-def actor() -> Actor:
-    """Return who acts; only for pages that need a role."""
+def known() -> Person:
+    """Return who asks; only for pages that need a role."""
     found = person()
     assert found is not None
-    return found.actor
+    return found
+
+
+def actor() -> Actor:
+    """Return the same for the audit log."""
+    return known().actor
 
 
 def role(needed: Scope) -> Callable[[View], View]:

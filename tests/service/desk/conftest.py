@@ -8,8 +8,11 @@ from flask.testing import FlaskClient
 from data import access
 from data.scope import Scope
 from data.store import Store
+from recsys import shelf
 from service.app import create_app
 from service.holder import Holder
+from training.recipe import Recipe
+from training.run import run as learn
 
 OWN = {"Origin": "http://localhost"}
 
@@ -67,3 +70,15 @@ def key(store: Store) -> Callable[..., str]:
 def sit(app: Flask, key) -> Callable[..., Desk]:
     """Sit down at the desk in a role, for all sites or for some."""
     return lambda role, *sites: Desk(app, key(role, sites=sites))
+
+
+@pytest.fixture
+def learned(settings, store, articles, visits):
+    """Two bundles, the second of which is current."""
+    store.put_articles(articles)
+    now = int(time.time())
+    recipe = Recipe(dims=8, factors=8)
+    learn(store, settings.bundles, recipe, now - 60)
+    store.put_events(visits)
+    learn(store, settings.bundles, recipe, now)
+    return shelf.history(settings.bundles)
