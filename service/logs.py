@@ -14,7 +14,7 @@ from recsys.errors import RecsysError
 
 # gunicorn repeats what it could not read, and from whom; Flask and gunicorn name whole addresses.
 _REPEATED = (
-    (re.compile(r"(Invalid request) from ip=\S+: ([A-Za-z ]*).*", re.DOTALL), r"\1: \2"),
+    (re.compile(r"(Invalid request) from ip=\S*: ([A-Za-z ]*).*", re.DOTALL), r"\1: \2"),
     (re.compile(r"(Error handling request|Exception on) .*", re.DOTALL), r"\1"),
     (re.compile(r"\?\S*|(?<=/v1/visitors/)\S+"), ""),
 )
