@@ -97,6 +97,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             given=given,
             wanted=wanted,
             article=card(article) if article else None,
+            article_id=article,
             found=found,
             asked=asked,
             trace=trace,

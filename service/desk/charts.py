@@ -23,8 +23,8 @@ _MUTE = Markup(
 )
 
 
-def sparkline(counts: Sequence[int], what: str) -> Markup:
-    """Return counts, oldest first, as a line with a dot at its end; ``what`` begins its text."""
+def sparkline(counts: Sequence[int], said: str) -> Markup:
+    """Return counts, oldest first, as a line with a dot at its end; ``said`` is its text."""
     top = max(max(counts, default=0), 1)
     step = SPARK_WIDTH - 6
     places = [
@@ -37,7 +37,6 @@ def sparkline(counts: Sequence[int], what: str) -> Markup:
         drawn = Markup('<polyline class="drawn" points="{}"/><circle class="end" {}/>').format(
             _points(places), Markup('cx="{}" cy="{}" r="2.5"').format(_n(x), _n(y))
         )
-    said = f"{what}: {', '.join(map(str, counts))}"
     return _SVG.format(kind="spark", width=SPARK_WIDTH, height=SPARK_HEIGHT, said=said, drawn=drawn)
 
 
