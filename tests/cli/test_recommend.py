@@ -1,4 +1,4 @@
-"""``recsys recommend`` as a person types it, on a real store and a real bundle."""
+"""``recsys recommend`` and ``recsys explain`` typed on a real store and bundle."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from data import rules
+from data.audit import Actor
 from data.keyring import load
 from data.store import Store
+from recsys.rules import Action, Aim, Rule
 from recsys.types import Article, Event, Kind
 from training.recipe import Recipe
 from training.run import run as learn
@@ -187,3 +190,38 @@ def test_wrong_words_end_with_one_sentence(typed, words, said):
 
 def test_help_teaches_with_an_example(typed):
     assert "recsys recommend --article daily/a-1" in typed("recommend", "--help").out
+
+
+PAGE = ("explain", "--article", "daily/a-0", "--now", WHEN)
+
+
+def test_the_same_seed_repeats_an_answer_and_what_decided_it(trained):
+    first = answer(trained(*PAGE, "--json"))
+    assert answer(trained(*PAGE, "--seed", first["seed"], "--json")) == first
+    assert first["placement"] == "article"
+    assert {one["slot"] for one in first["candidates"]} >= {1, 2, 3}
+
+
+def test_what_editors_blocked_is_told_with_their_rule(trained, tmp_path):
+    blocked = answer(trained(*PAGE, "--json"))["candidates"][0]["article"]
+    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
+        rule = Rule("", Action.BLOCK, Aim.ARTICLE, blocked, reason="a complaint")
+        made = rules.add(store, rule, Actor("ann"))
+    after = answer(trained(*PAGE, "--json", "--now", "2026-12-01"))
+    removed = {one["article"]: one for one in after["removed"]}
+    assert (removed[blocked]["filter"], removed[blocked]["rule"]) == ("editors", made.id)
+    assert blocked not in [item["article"] for item in after["slate"]["items"]]
+    assert f"editors (rule {made.id})" in trained(*PAGE, "--now", "2026-12-01").out
+
+
+def test_the_tables_name_sources_and_slots(trained):
+    done = trained(*PAGE)
+    assert done.code == 0, done.err
+    for word in ("Candidates", "related", "ranked", "placement article", "seed"):
+        assert word in done.out
+
+
+def test_an_explanation_of_what_cannot_be_named_is_one_sentence(trained):
+    done = trained("explain", "--article", "daily")
+    assert done.code == 2
+    assert "is not of the form site/key" in done.err

@@ -5,8 +5,11 @@ import time
 
 import pytest
 
+from data import rules
+from data.audit import Actor
 from recsys import shelf
 from recsys.policy import Policy
+from recsys.rules import Action, Aim, Rule
 from recsys.types import ArticleId, Query
 from service.app import create_app
 from service.holder import RETRY, Holder
@@ -154,3 +157,25 @@ def test_the_thread_follows_the_store_by_itself(settings, store, articles):
         time.sleep(0.05)
     holder.stop()
     assert len(asked(holder).items) == 6
+
+
+def test_what_editors_decide_counts_from_the_next_look_on_through_a_new_bundle(
+    settings, filled, trained
+):
+    holder = Holder(settings)
+    holder.refresh(T)
+    first = asked(holder).items[0].article
+    rule = Rule("", Action.BLOCK, Aim.ARTICLE, str(first), reason="wrong")
+    made = rules.add(filled, rule, Actor("ann"))
+    holder.refresh(T + 1)
+    assert first not in [item.article for item in asked(holder, 50).items]
+    run(filled, settings.bundles, Recipe(dims=8), T + 2)
+    holder.refresh(T + 2)
+    assert asked(holder).bundle_id != trained.id
+    assert first not in [item.article for item in asked(holder, 50).items]
+    another = Holder(settings)
+    another.refresh(T + 2)
+    assert first not in [item.article for item in asked(another, 50).items]
+    rules.undo(filled, made.id, Actor("bob"), T + 3)
+    holder.refresh(T + 3)
+    assert first in [item.article for item in asked(holder, 50).items]

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from data import access
+from data.scope import Scope
 from recsys.types import ArticleId
 from service.app import create_app
 from service.holder import Holder
@@ -85,6 +87,34 @@ def test_an_engine_that_fails_gives_an_empty_answer_and_is_counted(client, holde
     assert answer.json["items"] == []
     assert answer.headers["X-Request-ID"] in answer.json["notes"][0]
     assert _value(client, "recsys_engine_failures_total") == before + 1
+
+
+def bearer(store, *scopes):
+    _, token = access.create(store, "desk", scopes, [], int(time.time()))
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_an_explanation_needs_a_key_and_is_of_the_answer(client, holder, store):
+    ask = PATH + "?site=daily&key=a-1&explain=1"
+    assert client.get(ask).status_code == 401
+    editor, sender = bearer(store, Scope.EDITOR), bearer(store, Scope.EVENTS)
+    holder.refresh(int(time.time()))
+    assert client.get(ask, headers=sender).status_code == 403
+    told = client.get(ask + "&seed=7", headers=editor).json
+    assert told["trace"]["seed"] == 7
+    assert told["trace"]["placement"] == "article"
+    shown = [f"{item['site']}/{item['key']}" for item in told["items"]]
+    slots = {one["slot"]: one["article"] for one in told["trace"]["candidates"] if one["slot"]}
+    assert [slots[slot + 1] for slot in range(len(shown))] == shown
+    assert "trace" not in client.get(PATH + "?site=daily&key=a-1").json
+
+
+def test_what_a_reader_has_opened_is_explained_to_those_who_may_see_it_only(client, holder, store):
+    ask = PATH + "?site=daily&key=a-1&visitor=ann&consent=1&explain=1"
+    viewer, both = bearer(store, Scope.VIEWER), bearer(store, Scope.VIEWER, Scope.VISITORS)
+    holder.refresh(int(time.time()))
+    assert client.get(ask, headers=viewer).status_code == 403
+    assert client.get(ask, headers=both).status_code == 200
 
 
 def test_a_withdrawn_article_leaves_and_a_new_one_enters(client, holder, store, describe):
