@@ -23,7 +23,7 @@ SENTENCE = "The ferry leaves the harbour pier at noon."
             "A fare of 3.50 yen, more than it was a year…",
         ),
         (
-            "No. It goes on and on and on, without an end at all",
+            "No. It goes on and on and on, without an end whatever",
             "No. It goes on and on and on, without an end…",
         ),
         ("x" * 80, "x" * 47 + "…"),
