@@ -247,7 +247,7 @@ def fragment(url: str) -> list[str]:
         f"{url}/v1/widget.html?site=daily&n=50",
         f"{url}/v1/widget.html?site=culture&n=50&heading={words}&line={words}&sponsored={word}",
         f"{url}/v1/widget.html?site=travel&n=50&bare=true",
-        *(f"{url}/v1/widget.html?article={quote(str(article.id))}" for article in hostile()[::12]),
+        *(f"{url}/v1/widget.html?article={quote(str(article.id))}" for article in hostile()[::24]),
     ]
 
 
@@ -263,7 +263,7 @@ def front_pages(url: str) -> list[str]:
 
 
 def article_pages(url: str) -> list[str]:
-    shown = [*hostile()[: len(TEXTS) : 2], *hostile()[len(TEXTS) + 2 :: 12]]
+    shown = [*hostile()[: len(TEXTS) : 2], *hostile()[len(TEXTS) + 2 :: 24]]
     found = [f"{url}/demo/{article.site}/{quote(article.key)}" for article in shown]
     return [*found, f"{found[0]}?as={quote(NAME)}"]
 
@@ -430,7 +430,7 @@ def test_the_desk(visit, plain, decided):
     word = quote(NAME)
     given = "&".join(f"{name}={word}" for name in DESK_FIELDS)
     waiting = [start, *(f"{start}{path}?{given}" for path in DESK_PAGES)]
-    waiting += [f"{start}box?article={quote(str(one.id))}&n=50" for one in hostile()[::9]]
+    waiting += [f"{start}box?article={quote(str(one.id))}&n=50" for one in hostile()[::12]]
     seen, shown = [], ""
     # Whatever links lead to from here, a few of each kind.
     while waiting:
