@@ -77,6 +77,31 @@ def freshness(lists: Int32, published: Int64, at: Int64, seconds: int) -> Float6
     return _mean((age < seconds).astype(np.float64), lists >= 0)
 
 
+def overlaps(a: Int32, b: Int32, persistence: float = 0.9) -> Float64:
+    """Return f64[q]: how alike two lists are, ``a`` and ``b`` int32[q, k]: 1 where they are equal.
+
+    Rank-biased overlap, extrapolated (Webber, Moffat and Zobel, 2010, equation 32): the share that
+    is common down to each depth, where a reader goes on to the next card with ``persistence``, so
+    the first cards count most. 0 where nothing is common, NaN where both are empty. No list names
+    an article twice.
+    """
+    depth = np.arange(1, a.shape[1] + 1)
+    same = (a[:, :, None] == b[:, None, :]) & (a >= 0)[:, :, None]
+    common = same.cumsum(axis=1).cumsum(axis=2).diagonal(axis1=1, axis2=2).astype(np.float64)
+    sizes = np.sort([(a >= 0).sum(axis=1), (b >= 0).sum(axis=1)], axis=0)
+    short, long = sizes[0][:, None], sizes[1][:, None]
+    agreed = np.where(depth <= long, common / depth, 0.0)
+    # Below the end of the shorter list it would go on to agree as it did.
+    last = np.take_along_axis(common, np.maximum(short - 1, 0), axis=1) * (short > 0)
+    rate = np.divide(last, short, out=np.zeros_like(last), where=short > 0)
+    agreed += np.where((short < depth) & (depth <= long), rate * (depth - short) / depth, 0.0)
+    begun = (1 - persistence) / persistence * (agreed * persistence**depth).sum(axis=1)
+    end = np.take_along_axis(common, np.maximum(long - 1, 0), axis=1)
+    ratio = np.divide(end - last, long, out=np.zeros_like(last), where=long > 0) + rate
+    found = begun + (ratio * persistence**long)[:, 0]
+    return np.where(long[:, 0] > 0, found, np.nan)
+
+
 def mean_of_cards(lists: Int32, value: Float64) -> Float64:
     """Return f64[q]: the mean of ``value`` f64[A] over each list; NaN for an empty one."""
     return _mean(value[np.maximum(lists, 0)], lists >= 0)

@@ -124,3 +124,42 @@ def test_shares_may_be_those_of_the_cards_that_hit():
     source = np.array([[0, 1, 1], [1, 2, -1]], np.int8)
     hit = np.array([[False, True, False], [True, False, False]])
     assert beyond.shares(np.where(hit, source, -1), 3).tolist() == [0.0, 1.0, 0.0]
+
+
+def overlap(a: list[int], b: list[int], p: float) -> float:
+    """Webber, Moffat and Zobel (2010), equation 32, as it is printed."""
+    short, long = sorted((a, b), key=len)
+    s, l = len(short), len(long)  # noqa: E741
+
+    def common(depth: int) -> int:
+        return len(set(short[:depth]) & set(long[:depth]))
+
+    if not l:
+        return NAN
+    seen = sum(common(d) / d * p**d for d in range(1, l + 1))
+    beyond_short = (
+        sum(common(s) * (d - s) / (s * d) * p**d for d in range(s + 1, l + 1)) if s else 0
+    )
+    rest = (common(l) - common(s)) / l + (common(s) / s if s else 0)
+    return (1 - p) / p * (seen + beyond_short) + rest * p**l
+
+
+@given(a=shown(), b=shown(), p=st.sampled_from([0.5, 0.9, 0.98]))
+def test_rank_biased_overlap_is_that_of_its_paper(a, b, p):
+    width, count = max(a.shape[1], b.shape[1]), min(len(a), len(b))
+    a, b = (
+        np.pad(x[:count], ((0, 0), (0, width - x.shape[1])), constant_values=-1) for x in (a, b)
+    )
+    found = beyond.overlaps(a, b, p)
+    wanted = [overlap(cards(x), cards(y), p) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(found, wanted)
+    np.testing.assert_allclose(found, beyond.overlaps(b, a, p))
+
+
+def test_rank_biased_overlap_is_1_for_equal_lists_and_counts_the_first_cards_most():
+    lists = np.array([[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 3]], np.int32)
+    others = np.array([[1, 2, 3], [4, 5, 6], [1, 2, 4], [4, 2, 3]], np.int32)
+    same, none, last, first = beyond.overlaps(lists, others).tolist()
+    assert same == pytest.approx(1.0)
+    assert none == 0.0
+    assert first < last < 1.0
