@@ -15,10 +15,12 @@ from cli import (
     digest,
     evaluate,
     experiment,
+    explain,
     imports,
     jobs,
     judge,
     keys,
+    policy,
     recommend,
     report,
     rules,
@@ -26,6 +28,7 @@ from cli import (
     serve,
     setup,
     simulate,
+    tone,
     train,
     tune,
     visitors,
@@ -41,12 +44,15 @@ app.command()(demo.demo)
 app.command()(serve.serve)
 app.command()(train.train)
 app.command()(recommend.recommend)
+app.command()(explain.explain)
 app.command()(digest.digest)
 app.command()(evaluate.evaluate)
 app.command()(report.report)
 app.command()(tune.tune)
 app.command()(judge.judge)
+app.add_typer(policy.app, name="policy")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(tone.app, name="tone")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
 app.add_typer(sample.app, name="sample")
@@ -74,7 +80,8 @@ def options(
     ] = None,
 ) -> None:
     """A recommendation engine for publisher networks."""
-    context.obj = setup.load(config, var)
+    if context.invoked_subcommand != "policy":  # which lists what is wrong with it
+        context.obj = setup.load(config, var)
 
 
 def run() -> None:
