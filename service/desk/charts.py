@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 640, 220
 """Of a line chart, in the units of its view box; letters are sized to be read on a phone."""
-LEFT, BOTTOM, TOP, RIGHT = 56, 28, 10, 10
+LEFT, BOTTOM, TOP, RIGHT = 80, 28, 12, 10
 SPARK_WIDTH, SPARK_HEIGHT = 120, 28
 SPAN_WIDTH, SPAN_HEIGHT = 160, 16
 DATES = 6
@@ -122,8 +122,10 @@ def ceiling(highest: float) -> float:
 def percent(share: float) -> str:
     """Return a share as people write it, with as many digits as tell small ones apart."""
     value = 100 * share
+    if 0 < value < 0.01:
+        return "<0.01\u00a0%"
     digits = 0 if value >= 99.95 or value == 0 else 1 if value >= 1 else 2
-    return f"{value:.{digits}f} %"
+    return f"{value:.{digits}f}\u00a0%"
 
 
 def date(at: int, step: int) -> str:
