@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import normalize
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Bool, Float32
@@ -18,13 +20,16 @@ MOST_TERMS = 30_000
 """Terms that are learned at most, the most frequent ones."""
 FEWEST = 30
 """So many articles that are of a tone, and so many that are not, it takes to learn it."""
-WEAK = 0.25
+WEAK = 0.1
 """What a sure vote of the rules counts for beside a person's word."""
 CLEAR = (0.1, 0.9)
 """Below and above these chances rules have voted clearly; what lies between teaches nothing."""
-TRUSTED = 100
-"""Of so many articles people must have said a tone for the rules to keep a third of the say."""
-LOOSENESS = 30.0
+TRUSTED = 10
+"""So often people must contradict the rules to leave them a third of the say."""
+ALIKE, MOST_ALIKE = 0.5, 500
+"""From which cosine to an article that people corrected a vote is void, and how many of those are
+looked at: the rules would else outvote the correction with all the articles of its kind."""
+LOOSENESS = 300.0
 """How far weights may go for what the examples say: scikit-learn's C."""
 
 
@@ -35,15 +40,17 @@ def fit_tone(
 
     Rules vote, and clear votes are examples of little weight (data programming; Ratner et al.,
     2016). What a publisher or, before that, an editor has said is one of full weight, whatever the
-    rules say. What is learned from them, with words that no rule knows, and the rules have half the
-    say each; the more people have said, the less say have the rules. A tone with too few examples
-    is left to them.
+    rules say; votes on articles like one on which a person contradicts the rules are void. What is
+    learned from examples, with words that no rule knows, and the rules have half the say each; the
+    more people contradict the rules, the less say these have. A tone with too few examples is left
+    to them.
     """
     rules = ToneModel.rules()
     tones = [corrections.get(article.id, article.tone) for article in articles]
     chosen = _chosen(tones, seed)
     texts = [lead_of(articles[row]) for row in chosen]
-    target, weight = _examples(rules.chances(texts), [tones[row] for row in chosen])
+    chances = rules.chances(texts)
+    target, weight = _examples(chances, [tones[row] for row in chosen])
     learned = [c for c in range(len(JUDGED)) if _enough(target[:, c], weight[:, c])]
     if not learned:
         return rules
@@ -53,12 +60,14 @@ def fit_tone(
     # One thread: the order of additions, and so the last bit, must not depend on the machine.
     with threadpool_limits(1):
         for c in learned:
+            called = chances[:, c] >= rules.thresholds[c]
+            contradicted = (weight[:, c] == 1.0) & (called != target[:, c])
+            weight[(weight[:, c] < 1.0) & _like(matrix, contradicted), c] = 0.0
             told = np.flatnonzero(weight[:, c])
             found = LogisticRegression(
                 C=LOOSENESS, solver="liblinear", intercept_scaling=5.0, random_state=seed
             ).fit(matrix[told], target[told, c], _balanced(target[told, c], weight[told, c]))
-            people = np.count_nonzero(target[:, c] & (weight[:, c] == 1.0))
-            say = TRUSTED / (2 * TRUSTED + people)
+            say = TRUSTED / (2 * TRUSTED + np.count_nonzero(contradicted))
             weights[:, c] = say * weights[:, c] + (1 - say) * found.coef_[0]
             bias[c] = say * bias[c] + (1 - say) * found.intercept_[0]
     return ToneModel(wide.terms, weights, bias, wide.thresholds)
@@ -90,17 +99,37 @@ def _enough(target: Bool, weight: Float32) -> bool:
 
 
 def _balanced(target: Bool, weight: Float32) -> Float32:
-    """Return weights by which a tone counts as much as its absence: grave articles are rare."""
-    scale = weight[~target].sum() / weight[target].sum()
-    balanced: Float32 = np.where(target, weight * scale, weight).astype(np.float32)
+    """Return weights by which votes for a tone count as much as those against: it is rare.
+
+    The many weigh less; what a person has said weighs 1 as before.
+    """
+    votes = weight < 1.0
+    sums = weight[votes & target].sum(), weight[votes & ~target].sum()
+    if not min(sums):
+        return weight
+    scale = np.where(target, min(sums) / sums[0], min(sums) / sums[1])
+    balanced: Float32 = np.where(votes, weight * scale, weight).astype(np.float32)
     return balanced
+
+
+def _like(matrix: sparse.csr_matrix, contradicted: Bool) -> Bool:
+    """Return bool[n]: articles like one on which a person has contradicted the rules."""
+    rows = np.flatnonzero(contradicted)[-MOST_ALIKE:]
+    unit = normalize(matrix)
+    likeness = (unit @ unit[rows].T).toarray()
+    like: Bool = likeness.max(axis=1, initial=0.0) >= ALIKE
+    return like
 
 
 def _widened(rules: ToneModel, texts: Sequence[str]) -> ToneModel:
     """Return the rules' model with the terms of ``texts`` beside theirs, of no weight yet."""
     rare = 3 if len(texts) > 1_000 else 2
     counter = CountVectorizer(analyzer=candidates, min_df=rare, max_features=MOST_TERMS)
-    terms = sorted({*rules.terms, *counter.fit(texts).vocabulary_})
+    try:
+        found = counter.fit(texts).vocabulary_
+    except ValueError:  # scikit-learn's word for: no text holds any term
+        return rules
+    terms = sorted({*rules.terms, *found})
     weights = np.zeros((len(terms), len(JUDGED)), np.float32)
     row = {term: at for at, term in enumerate(terms)}
     weights[[row[term] for term in rules.terms]] = rules.weights
