@@ -62,6 +62,8 @@ class Situation:
     """bool[L + 1]: which language codes may be shown; the last entry stands for -1."""
     policy: Policy
     """What holds where the box stands."""
+    tone_of_page: Tone
+    """As ``tones`` tells that of the anchor; UNKNOWN without one."""
     context: tuple[str, ...]
     lenient: bool = False
     """Proposes what filters would take out too: to explain an answer, never to give one."""
@@ -81,20 +83,24 @@ class Situation:
         """Return bool[k]: which rows may be shown at all. This never relaxes."""
         if self.lenient:
             return np.ones(len(rows), np.bool_)
-        passes: Bool = np.logical_and.reduce(list(self.filters(rows).values()))
-        return passes
+        return functools.reduce(np.logical_and, self.filters(rows).values())
 
     def filters(self, rows: Int32) -> dict[str, Bool]:
         """Return by name of a filter, bool[k]: which rows it lets pass."""
         catalogue = self.view.catalogue
-        return {
+        found = {
             **self.view.filters(rows, self.now),
             "editors": ~self.ruled.blocked[rows],
-            "age": self._young(rows),
             "language": self.language[catalogue.language[rows]],
             "read": ~np.isin(catalogue.story[rows], catalogue.story[self.opened]),
-            "tone": self._in_tone(rows),
         }
+        if self.policy.max_age or self.policy.sections:
+            found["age"] = self._young(rows)
+        if self.policy.tone.page and self.tone_of_page == Tone.GRAVE:
+            found["tone"] = ~self.soft(rows)
+        elif self.policy.tone.page and self.tone_of_page == Tone.LIGHT:
+            found["tone"] = self.tone(rows) != TONES.index(Tone.GRAVE)
+        return found
 
     @property
     def ruled(self) -> Ruled:
@@ -102,35 +108,17 @@ class Situation:
         return self.view.rulings.on(self.site)
 
     def tone(self, rows: Int32) -> Int8:
-        """Return int8[k]: codes of tones, by an editor's rule, else the publisher, else judged."""
-        view = self.view
-        told = view.catalogue.tone[rows]
-        if self.policy.tone.classify:
-            told = np.where(told == TONES.index(Tone.UNKNOWN), view.judged[rows], told)
-        ruled = view.rulings.tone[rows]
-        return np.where(ruled >= 0, ruled, told)
+        """Return int8[k]: codes of tones, as ``tones`` tells them."""
+        return tones(self.view, rows, self.policy)
 
     def soft(self, rows: Int32) -> Bool:
         """Return bool[k]: what is too light, or paid for, to stand beside grave news."""
         light: Bool = self.tone(rows) == TONES.index(Tone.LIGHT)
         return light | self.view.catalogue.sponsored[rows]
 
-    def _in_tone(self, rows: Int32) -> Bool:
-        """Return bool[k]: what may stand beside the page's article without embarrassing anyone."""
-        if self.policy.tone.page and self.anchor >= 0:
-            page = TONES[self.tone(np.array([self.anchor], np.int32))[0]]
-            if page == Tone.GRAVE:
-                return ~self.soft(rows)
-            if page == Tone.LIGHT:
-                return np.asarray(self.tone(rows) != TONES.index(Tone.GRAVE), np.bool_)
-        return np.ones(len(rows), np.bool_)
-
     def _young(self, rows: Int32) -> Bool:
         """Return bool[k]: what is not older than the policy lets it be."""
-        policy = self.policy
-        if not policy.max_age and not policy.sections:
-            return np.ones(len(rows), np.bool_)
-        most = self._by_section(rows, "max_age", policy.max_age)
+        most = self._by_section(rows, "max_age", self.policy.max_age)
         age = self.now - self.view.catalogue.published[rows]
         return np.asarray((most <= 0) | (age < most), np.bool_)
 
@@ -140,6 +128,18 @@ class Situation:
         rules = tuple(self.policy.sections.items())
         own = by_section(catalogue.sections, rules, name)[catalogue.section[rows]]
         return np.where(np.isnan(own), otherwise, own)
+
+
+def tones(view: View, rows: Int32, policy: Policy) -> Int8:
+    """Return int8[k]: codes of tones, by an editor's rule, else the publisher's label, else judged.
+
+    The classifier speaks only where the policy lets it.
+    """
+    told = view.catalogue.tone[rows]
+    if policy.tone.classify:
+        told = np.where(told == TONES.index(Tone.UNKNOWN), view.judged[rows], told)
+    ruled = view.rulings.tone[rows]
+    return np.where(ruled >= 0, ruled, told)
 
 
 @functools.lru_cache(256)

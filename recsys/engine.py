@@ -9,7 +9,16 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.bundle import Bundle
-from recsys.candidates import SOURCES, Candidates, Situation, Source, latest, sponsored, trends
+from recsys.candidates import (
+    SOURCES,
+    Candidates,
+    Situation,
+    Source,
+    latest,
+    sponsored,
+    tones,
+    trends,
+)
 from recsys.errors import UnknownArticle
 from recsys.exploration import explore
 from recsys.features import FEATURES, features
@@ -18,6 +27,7 @@ from recsys.mixer import Choices, Fused, Pick, Ranked, fuse, pick
 from recsys.policy import PLACEMENTS, Policy
 from recsys.quotas import Quotas
 from recsys.ranker import Ranker
+from recsys.rulings import Pin
 from recsys.tables import TONES
 from recsys.trace import Trace
 from recsys.tracing import Answer, trace
@@ -252,6 +262,7 @@ class Engine:
             taste=self._taste(query.visitor, opened),
             language=_languages(view, policy),
             policy=policy,
+            tone_of_page=_tone_of(view, anchor, policy),
             context=query.context,
         )
 
@@ -272,28 +283,23 @@ class Engine:
         fused = self.fused(proposals, policy)
         chances = self._chances(situation, proposals, fused)
         ranked = Ranked.of(fused, chances, situation.ruled.factor[fused.rows])
-        pins = [pin for pin in situation.ruled.pins if pin.slot <= n]
-        pinned = np.array([pin.row for pin in pins], np.int32)
-        ranked = ranked.with_rows(pinned[situation.eligible(pinned)])
+        pins = _pins(situation, n)
+        if pins:
+            ranked = ranked.with_rows(np.array([pin.row for pin in pins], np.int32))
         rows = ranked.rows
-        place = {row: place for place, row in enumerate(rows.tolist())}
-        tone = situation.tone(rows)
+        tone, paid = situation.tone(rows), catalogue.sponsored[rows]
         choices = Choices(
             scores=ranked.scores,
             site=catalogue.site[rows],
             section=catalogue.section[rows],
             story=catalogue.story[rows],
             vectors=self.live.vectors(rows),
-            sponsored=catalogue.sponsored[rows],
+            sponsored=paid,
             grave=tone == TONES.index(Tone.GRAVE),
-            soft=situation.soft(rows),
+            soft=paid | (tone == TONES.index(Tone.LIGHT)),
         )
         quotas = Quotas.of(policy, situation.site, n, catalogue.sites, catalogue.sections)
-        wanted = [
-            (pin.slot - 1, place[pin.row])
-            for pin, fits in zip(pins, situation.eligible(pinned).tolist(), strict=True)
-            if fits
-        ]
+        wanted = [(pin.slot - 1, int(np.flatnonzero(rows == pin.row)[0])) for pin in pins]
         return ranked, pick(choices, quotas, policy=policy, pins=wanted)
 
     def _items(
@@ -350,6 +356,21 @@ def _languages(view: View, policy: Policy) -> Bool:
         for code, language in enumerate(view.catalogue.languages):
             allowed[code] = language in policy.languages
     return allowed
+
+
+def _tone_of(view: View, row: int, policy: Policy) -> Tone:
+    if row < 0:
+        return Tone.UNKNOWN
+    return TONES[int(tones(view, np.array([row], np.int32), policy)[0])]
+
+
+def _pins(situation: Situation, n: int) -> list[Pin]:
+    """Return the pins for ``n`` slots whose articles filters let pass."""
+    pins = [pin for pin in situation.ruled.pins if pin.slot <= n]
+    if not pins:
+        return []
+    passes = situation.eligible(np.array([pin.row for pin in pins], np.int32))
+    return [pin for pin, fits in zip(pins, passes.tolist(), strict=True) if fits]
 
 
 def _in_tone(situation: Situation, chosen: Int32, rows: Int32) -> Bool:

@@ -175,15 +175,15 @@ class _Filling:
         self._sites = np.zeros(len(quotas.site_most), np.int64)
         self._sections = np.zeros(len(quotas.section_most), np.int64)
         self._sponsored = 0
-        self._grave = self._soft = False
+        self._in_tone: Bool = np.ones(len(choices.scores), np.bool_)
 
     def pin(self, slot: int, place: int) -> None:
         """Give a slot to one candidate, unless the slot is taken or filters forbid it."""
         if slot >= len(self.slots) or self.slots[slot] >= 0 or not self._open[place]:
             return
-        barred = [why for why, fits in self._hard(pinned=True).items() if not fits[place]]
-        if barred:
-            self.moved.append((slot, place, barred[0]))
+        paid = self._choices.sponsored[place] and self._sponsored >= self._policy.sponsored.most
+        if paid or not self._in_tone[place]:
+            self.moved.append((slot, place, "sponsored" if paid else "tone"))
             return
         self._take(slot, place)
         self.pinned.add(slot)
@@ -194,18 +194,18 @@ class _Filling:
         value = choices.scores * (1.0 - self._policy.diversity * self._likeness)
         value[~self._open] = -1.0
         if slot in self._kept and self._sponsored < self._policy.sponsored.most:
-            paid = choices.sponsored & self._in_tone()
-            place = _best(value, paid)
+            place = _best(value, choices.sponsored & self._in_tone)
             if place >= 0:
                 self._take(slot, place)
                 self.pinned.add(slot)
                 return
-        hard = self._hard()
-        fits = functools.reduce(np.logical_and, hard.values())
-        if not (self._open & fits).any():
+        free: Bool = self._open & self._in_tone
+        if self._kept or self._sponsored >= self._policy.sponsored.most:
+            free = free & ~choices.sponsored
+        # What these rules forbid no least share may wait for.
+        can = np.flatnonzero(free)
+        if not len(can):
             return
-        # What the hard rules forbid no least share may wait for.
-        can = np.flatnonzero(self._open & fits)
         rooms = self._quotas.room(
             choices.site[can], choices.section[can], self._sites, self._sections
         )
@@ -214,36 +214,24 @@ class _Filling:
             allowed = can[functools.reduce(np.logical_and, held)] if held else can
             if len(allowed):
                 break
-            binds = (name for name in QUOTAS if name not in self.relaxed and not rooms[name].all())
-            self.relaxed.append(next(binds))
+            held_back = [name for name, room in rooms.items() if not room.all()]
+            self.relaxed.append(
+                next(name for name in QUOTAS if name in held_back and name not in self.relaxed)
+            )
         place = int(allowed[np.argmax(value[allowed])])
         best = int(np.argmax(value))
         if best != place and value[best] > value[place]:
-            self.moved.append((slot, best, self._why(best, hard, can, rooms)))
+            self.moved.append((slot, best, self._why(best, can, rooms)))
         self._take(slot, place)
 
-    def _why(self, place: int, hard: dict[str, Bool], can: Int64, rooms: dict[str, Bool]) -> str:
-        barred = [why for why, fits in hard.items() if not fits[place]]
-        if barred:
-            return barred[0]
+    def _why(self, place: int, can: Int64, rooms: dict[str, Bool]) -> str:
+        """Return what kept a candidate out."""
+        if not self._in_tone[place]:
+            return "tone"
         here = int(np.searchsorted(can, place))
+        if here == len(can) or can[here] != place:
+            return "sponsored"
         return next(n for n, room in rooms.items() if n not in self.relaxed and not room[here])
-
-    def _hard(self, pinned: bool = False) -> dict[str, Bool]:
-        """Return by rule, bool[m]: which candidates the rules that never relax let pass."""
-        full = self._sponsored >= self._policy.sponsored.most or (bool(self._kept) and not pinned)
-        return {
-            "tone": self._in_tone(),
-            "sponsored": ~self._choices.sponsored | np.bool_(not full),
-        }
-
-    def _in_tone(self) -> Bool:
-        fits: Bool = np.ones(len(self._open), np.bool_)
-        if self._policy.tone.slate and self._grave:
-            fits = ~self._choices.soft
-        if self._policy.tone.slate and self._soft:
-            fits = fits & ~self._choices.grave
-        return fits
 
     def _take(self, slot: int, place: int) -> None:
         choices = self._choices
@@ -251,8 +239,10 @@ class _Filling:
         self._sites[choices.site[place]] += 1
         self._sections[choices.section[place]] += 1
         self._sponsored += int(choices.sponsored[place])
-        self._grave |= bool(choices.grave[place])
-        self._soft |= bool(choices.soft[place])
+        if self._policy.tone.slate and choices.grave[place]:
+            self._in_tone = self._in_tone & ~choices.soft
+        if self._policy.tone.slate and choices.soft[place]:
+            self._in_tone = self._in_tone & ~choices.grave
         self._open &= choices.story != choices.story[place]
         if self._policy.diversity > 0:
             near = choices.vectors @ choices.vectors[place]

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -163,6 +162,9 @@ class Policy:
             within(name, getattr(self, name), 0.0, 1.0)
         within("exploration", self.exploration, 0.0, 0.5)
         within("max_age", self.max_age, 0, math.inf)
+        for name in ("sites", "sections", "placements"):
+            # In whatever order a file tells them, it is one policy with one id.
+            object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
         for name in ("sites", "sections"):
             least = sum(quota.min for quota in getattr(self, name).values())
             if least > 1.0:
@@ -171,8 +173,7 @@ class Policy:
     @property
     def id(self) -> str:
         """A short digest of every setting, so that a slate can name the policy that made it."""
-        whole = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.blake2b(whole.encode(), digest_size=6).hexdigest()
+        return hashlib.blake2b(repr(self).encode(), digest_size=6).hexdigest()
 
     def at(self, placement: str) -> "Policy":
         """Return what holds at a placement: this policy where nothing is different there."""

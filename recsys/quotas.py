@@ -26,6 +26,8 @@ class Quotas:
     section_most: Int64
     """int64[C + 1], likewise by code of a section."""
     section_least: Int64
+    plain: bool = False
+    """Whether neither sections nor single sites have shares of their own: that saves time."""
 
     @classmethod
     def of(
@@ -48,26 +50,29 @@ class Quotas:
             for name, free in (("max", 1.0), ("min", 0.0))
         )
         from_home = n - math.ceil(policy.other_sites_min * n) if home >= 0 else n
-        return cls(n, home, from_home, site_most, site_least, most, least)
+        plain = not policy.sites and not policy.sections
+        return cls(n, home, from_home, site_most, site_least, most, least, plain)
 
     def room(
         self, site: Int16, section: Int16, taken_sites: Int64, taken_sections: Int64
     ) -> dict[str, Bool]:
-        """Return by quota, bool[m]: which of m candidates may have the next slot.
+        """Return by quota that there is, bool[m]: which of m candidates may have the next slot.
 
         ``site`` and ``section`` int16[m] are theirs; ``taken_sites`` int64[S + 1] and
         ``taken_sections`` int64[C + 1] count the cards that are there already. A least share
         counts once the slots that are left are needed for it.
         """
-        left = self.n - int(taken_sites.sum())
         rooms = {}
-        short = self.section_least - taken_sections
-        free = (taken_sections < self.section_most)[section]
-        rooms["sections"] = free & self._needed(short, section, left)
-        rooms["sites"] = self._needed(self.site_least - taken_sites, site, left)
+        if not self.plain:
+            left = self.n - int(taken_sites.sum())
+            short = self.section_least - taken_sections
+            free = (taken_sections < self.section_most)[section]
+            rooms["sections"] = free & self._needed(short, section, left)
+            rooms["sites"] = self._needed(self.site_least - taken_sites, site, left)
         rooms["max_per_site"] = (taken_sites < self.site_most)[site]
-        home_full = self.home >= 0 and taken_sites[self.home] >= self.from_home
-        rooms["other_sites_min"] = (site != self.home) | np.bool_(not home_full)
+        if self.home >= 0:
+            home_full = taken_sites[self.home] >= self.from_home
+            rooms["other_sites_min"] = (site != self.home) | np.bool_(not home_full)
         return rooms
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Puts into words what an answer was made of."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,8 @@ from recsys.candidates import Candidates, Situation
 from recsys.mixer import Pick, Ranked
 from recsys.rules import Action
 from recsys.rulings import BLOCKS, FACTORS
-from recsys.tables import TONES
 from recsys.trace import LONGEST, Considered, Moved, Removed, Trace
-from recsys.types import Slate, Tone
+from recsys.types import Slate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ def trace(
     ``proposals`` are what the sources proposed before any filter; ``title`` names a row.
     """
     situation, ranked = answer.situation, answer.ranked
-    catalogue, anchor = situation.view.catalogue, situation.anchor
+    catalogue = situation.view.catalogue
     site = catalogue.sites[situation.site] if situation.site >= 0 else ""
     slots = {str(item.article): slot for slot, item in enumerate(answer.slate.items, start=1)}
     changing = (*FACTORS, Action.PIN)
@@ -58,7 +58,7 @@ def trace(
     return Trace(
         slate=answer.slate,
         placement=placement,
-        tone=_tone(situation, anchor),
+        tone=situation.tone_of_page,
         candidates=tuple(considered),
         removed=_removed(situation, proposals, site, title),
         moved=tuple(
@@ -77,7 +77,7 @@ def _removed(
     rows = np.unique(np.concatenate([np.empty(0, np.int32), *(p.rows for p in proposals)]))
     rows = rows.astype(np.int32)
     filters = situation.filters(rows)
-    out = np.flatnonzero(~np.logical_and.reduce(list(filters.values())))
+    out = np.flatnonzero(~functools.reduce(np.logical_and, filters.values()))
     named = {p.source: set(p.rows.tolist()) for p in proposals}
     found = []
     for place in out.tolist():
@@ -96,9 +96,3 @@ def _removed(
             )
         )
     return tuple(found)
-
-
-def _tone(situation: Situation, row: int) -> Tone:
-    if row < 0:
-        return Tone.UNKNOWN
-    return TONES[int(situation.tone(np.array([row], np.int32))[0])]

@@ -1,5 +1,6 @@
 """The moving state as one request sees it, whatever happens meanwhile."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -59,8 +60,8 @@ class View:
 
     def shown(self, rows: Int32, now: int) -> Bool:
         """Return bool[k]: which rows are up at ``now``, and blocked on no site."""
-        up = np.logical_and.reduce(list(self.filters(rows, now).values()))
-        return np.asarray(up & ~self.rulings.everywhere.blocked[rows], np.bool_)
+        up = functools.reduce(np.logical_and, self.filters(rows, now).values())
+        return up & ~self.rulings.everywhere.blocked[rows]
 
     def filters(self, rows: Int32, now: int) -> dict[str, Bool]:
         """Return by name of a reason, bool[k]: which rows are up as far as it goes."""

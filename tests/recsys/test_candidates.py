@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from recsys import candidates
 from recsys.bundle import Bundle
-from recsys.candidates import SOURCES, Candidates, Situation, latest
+from recsys.candidates import SOURCES, Candidates, Situation, latest, tones
 from recsys.coread import CoRead
 from recsys.live import Live
 from recsys.policy import HalfLives, Policy, SectionRules, ToneRules, TrendRules
 from recsys.rules import Action, Aim, Rule
 from recsys.rulings import Matcher
-from recsys.tables import Catalogue
+from recsys.tables import TONES, Catalogue
 from recsys.trending import TrendBoard
 from recsys.types import Article, Tone
 
@@ -132,16 +132,19 @@ def situations(draw: st.DrawFn) -> tuple[Live, Situation]:
     trail = tuple(draw(st.permutations(range(COUNT)))[: draw(st.integers(0, 4))])
     allowed = draw(st.sampled_from([LANGUAGES, ("ja",)]))
     language = np.array([name in allowed for name in catalogue.languages] + [True])
+    policy, anchor = draw(policies()), trail[-1] if trail else -1
+    page = TONES[tones(live.view, np.array([anchor], np.int32), policy)[0]] if trail else Tone("")
     situation = Situation(
         view=live.view,
         now=NOW,
         site=0,
-        anchor=trail[-1] if trail else -1,
+        anchor=anchor,
         trail=trail,
         opened=np.array(trail, np.int32),
         taste=draw(st.sampled_from([None, np.array([0.8, -0.3], np.float32)])),
         language=language,
-        policy=draw(policies()),
+        policy=policy,
+        tone_of_page=page,
         context=(),
     )
     return live, situation
@@ -358,6 +361,7 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
         taste=None,
         language=np.ones(2, np.bool_),
         policy=Policy(trends=TrendRules(floor=0.0)),
+        tone_of_page=Tone.UNKNOWN,
         context=(),
     )
     wanted = [row for row in range(len(scores)) if scores[row] and row not in gone]
