@@ -228,8 +228,7 @@ def _asked(history: "History", start: int, until: int) -> Iterable[str]:
 def _learner(setup: Setup) -> "Iterator[Make]":
     """Provide how to learn what is evaluated: written and opened again, just as it is served."""
     from recsys.bundle import open_bundle, write
-    from training.fit import fit
-    from training.rank import with_ranker
+    from training.learn import learn
 
     with TemporaryDirectory(prefix="recsys-") as folder:
 
@@ -239,9 +238,7 @@ def _learner(setup: Setup) -> "Iterator[Make]":
                 def report(stage: Any) -> None:
                     status.update(f"learning: {stage.name}")
 
-                known = past.articles, past.visitors, past.interactions
-                bundle = fit(*known, setup.recipe, cut, report=report)
-                bundle = with_ranker(bundle, past, setup.recipe, cut, setup.policy, report=report)
+                bundle = learn(past, setup.recipe, cut, setup.policy, report=report)
                 return open_bundle(write(bundle, Path(folder)))
 
         yield make

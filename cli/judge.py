@@ -218,15 +218,18 @@ def _targets(
 ) -> "Iterator[tuple[str, Target]]":
     """Yield each policy with its name."""
     from training.hindsight import hindsight
+    from training.learn import learn, taught
     from training.offpolicy import shuffled
     from training.systems import SYSTEMS, Given
 
     bundles: dict[str, Bundle] = {}
 
     def made(name: str, under: Setup) -> "System":
-        key = bundle or under.recipe.hash
-        if key not in bundles:
-            bundles[key] = _opened(setup, key, start) if bundle else _learned(history, under, start)
+        key = bundle or f"{under.recipe.hash} {taught(under.policy).id}"
+        if key not in bundles and bundle:
+            bundles[key] = _opened(setup, bundle, start)
+        elif key not in bundles:
+            bundles[key] = learn(history.before(start), under.recipe, start, under.policy)
         given = Given(bundles[key], under.policy, history, start, 0)
         return SYSTEMS[name].make(given)
 
@@ -267,15 +270,6 @@ def _opened(setup: Setup, id: str, start: int) -> "Bundle":
             " earlier, or no --bundle"
         )
     return found
-
-
-def _learned(history: "History", setup: Setup, cut: int) -> "Bundle":
-    from training.fit import fit
-    from training.rank import with_ranker
-
-    past = history.before(cut)
-    bundle = fit(past.articles, past.visitors, past.interactions, setup.recipe, cut)
-    return with_ranker(bundle, past, setup.recipe, cut)
 
 
 def _estimates(

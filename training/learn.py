@@ -1,5 +1,6 @@
 """Learns a whole bundle from a history: what sources know, and the ranker that corrects them."""
 
+import dataclasses
 from typing import Any
 
 from recsys.bundle import Bundle
@@ -15,7 +16,7 @@ def learn(
     history: History,
     recipe: Recipe,
     now: int,
-    policy: Policy,
+    policy: Policy | None = None,
     *,
     ranked: bool = True,
     report: Report = silent,
@@ -23,9 +24,26 @@ def learn(
 ) -> Bundle:
     """Return a bundle, not yet written, of a history that ends at ``now`` (UTC seconds).
 
-    Its ranker corrects the fusion of ``policy``; without ``ranked`` fusion ranks alone. ``more`` is
-    what else ``fit`` takes.
+    Its ranker corrects the fusion of ``policy``, the default where None; without ``ranked`` fusion
+    ranks alone. ``more`` is what else ``fit`` takes.
     """
     known = history.articles, history.visitors, history.interactions
     bundle = fit(*known, recipe, now, report=report, **more)
     return with_ranker(bundle, history, recipe, now, policy, report=report) if ranked else bundle
+
+
+def taught(policy: Policy) -> Policy:
+    """Return what of a policy a ranker learns from: policies that agree in it share a bundle.
+
+    Rules of which slots are filled with what is proposed are as by default.
+    """
+    usual = Policy()
+    return dataclasses.replace(
+        policy,
+        other_sites_min=usual.other_sites_min,
+        max_per_site=usual.max_per_site,
+        sites=usual.sites,
+        diversity=usual.diversity,
+        exploration=usual.exploration,
+        placements={name: taught(other) for name, other in policy.placements.items()},
+    )

@@ -17,8 +17,8 @@ from recsys.bundle import Bundle, open_bundle, write
 from recsys.errors import BundleCorrupt, BundleError, Busy
 from recsys.history import History
 from recsys.tables import TONES
-from training.fit import NOBODY, fit
-from training.rank import with_ranker
+from training.fit import NOBODY
+from training.learn import learn
 from training.stages import Report, Stage, silent, stage
 
 if TYPE_CHECKING:
@@ -63,19 +63,16 @@ def run(
             with stage("snapshot", report) as note:
                 known = store.snapshot(until=now)
                 note(f"{len(known.articles)} articles, {len(known.interactions)} events")
-            made = fit(
-                known.articles,
-                known.visitors,
-                known.interactions,
+            made = learn(
+                History(known.articles, known.visitors, known.interactions),
                 recipe,
                 now,
+                policy,
                 mark=dataclasses.asdict(known.mark),
                 parent=next(iter(shelf.history(root)), ""),
                 corrections=corrections,
                 report=report,
             )
-            history = History(known.articles, known.visitors, known.interactions)
-            made = with_ranker(made, history, recipe, now, policy, report=report)
             with stage("write and probe", report) as note:
                 bundle = _write(made, root)
                 probe(bundle)

@@ -15,10 +15,8 @@ from recsys.history import History
 from recsys.inference import Interval, bootstrap
 from recsys.replay import replay
 from recsys.served import EngineSystem
-from training.fit import fit
 from training.knobs import Settings, Value
-from training.rank import with_ranker
-from training.recipe import Recipe
+from training.learn import learn, taught
 from training.study import Plan, Study, Trial
 
 K = 10
@@ -60,8 +58,7 @@ def search(
 
     def score(values: Mapping[str, Value]) -> float:
         tried = settings.turned(values)
-        bundle = learned(tried.recipe)
-        return float(_asked(bundle, tried, known, plan, plan.cut, plan.end)[0].mean())
+        return float(_asked(learned(tried), tried, known, plan, plan.cut, plan.end)[0].mean())
 
     while len(study.trials) < trials and time.monotonic() - started < seconds:
         study.attempt(score)
@@ -76,39 +73,37 @@ def validate(history: History, before: Settings, after: Settings, plan: Plan) ->
     known = history.before(plan.until)
     learned = _learner(known, plan.end, plan)
     (old, visit), (new, _) = (
-        _asked(learned(settings.recipe), settings, known, plan, plan.end, plan.until)
+        _asked(learned(settings), settings, known, plan, plan.end, plan.until)
         for settings in (before, after)
     )
     was, now, gain = (bootstrap(values, visit, seed=plan.seed) for values in (old, new, new - old))
     return Verdict(len(old), was, now, gain)
 
 
-def _learner(known: History, cut: int, plan: Plan) -> Callable[[Recipe], Bundle]:
-    """Return how to learn from before ``cut``; what the last recipe made is kept.
+def _learner(known: History, cut: int, plan: Plan) -> Callable[[Settings], Bundle]:
+    """Return how to learn from before ``cut``; what the last settings made is kept.
 
-    Trials of the policy alone share a bundle, and all share what was learned of the words. A ranker
-    is learned where its own settings are searched; others are searched for the fusion that it
-    starts from, which takes a fraction of the time.
+    Trials of the policy alone share a bundle, unless it has a ranker, and all share what was
+    learned of the words. A ranker is learned where its own settings are searched; others are
+    searched for the fusion that it starts from, which takes a fraction of the time.
     """
-    past = known.before(cut)
-    last: list[tuple[Recipe, Bundle]] = []
+    past, ranked = known.before(cut), "ranker" in plan.groups
+    last: list[tuple[Settings, Bundle]] = []
 
-    def learned(recipe: Recipe) -> Bundle:
-        if last and last[0][0] == recipe:
+    def alike(one: Settings, other: Settings) -> bool:
+        same = taught(one.policy) == taught(other.policy)
+        return one.recipe == other.recipe and (same or not ranked)
+
+    def learned(settings: Settings) -> Bundle:
+        recipe = settings.recipe
+        if last and alike(last[0][0], settings):
             return last[0][1]
-        same = last and (last[0][0].dims, last[0][0].seed) == (recipe.dims, recipe.seed)
-        bundle = fit(
-            past.articles,
-            past.visitors,
-            past.interactions,
-            recipe,
-            cut,
-            embedder=last[0][1].embedder if same else None,
-        )
-        if "ranker" in plan.groups:
-            bundle = with_ranker(bundle, known, recipe, cut)
-        last[:] = [(recipe, bundle)]
-        return last[0][1]
+        was = last[0][0].recipe if last else None
+        same = was and (was.dims, was.seed) == (recipe.dims, recipe.seed)
+        embedder = last[0][1].embedder if same else None
+        made = learn(past, recipe, cut, settings.policy, ranked=ranked, embedder=embedder)
+        last[:] = [(settings, made)]
+        return made
 
     return learned
 
