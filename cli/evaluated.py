@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.consoles import wide
 from cli.histories import day
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -18,9 +18,7 @@ def show(found: "Evaluation") -> None:
     from training.report import tables
     from training.report.verdicts import headline
 
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = max(out.width, 160)  # a file has room for whole intervals
+    out = wide(160)
     out.print(
         f"Learned from {found.learned_events:,} events before {day(found.cut)} ({found.split}),"
         f" replayed {found.replayed_events:,} up to {day(found.end)}.",

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cli import verdicts
 from cli.compared import Asked, Report, compare, told
+from cli.consoles import wide
 from cli.histories import day
 from cli.setup import Setup, parse_time
 from recsys.errors import ConfigError, DataError
@@ -168,9 +169,7 @@ def _with_first(asked: Asked, place: int) -> Asked:
 
 
 def _print(made: Report) -> None:
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = max(out.width, 120)  # a file has room for whole intervals
+    out = wide(120)
     units = ("card", "slate") if made.per != "reader" else ("slate", "reader")
     table = Table(
         *("arm", "readers", "slates", "cards seen", "clicks"),

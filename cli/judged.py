@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.consoles import wide
 from cli.histories import day
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
@@ -17,9 +17,7 @@ def show(answer: dict[str, Any]) -> None:
 
     Where the log cannot tell, words stand instead of numbers.
     """
-    out = Console(highlight=False)
-    if not out.is_terminal:
-        out.width = max(out.width, 140)  # a file has room for whole intervals
+    out = wide(140)
     out.print(
         f"{answer['logged']:,} slates were logged from {day(answer['cut'])} to"
         f" {day(answer['end'])}.",

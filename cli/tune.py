@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from cli import tuned
+from cli.consoles import wide
 from cli.histories import day, open_history
 from cli.setup import Setup, parse_time, require_known
 from recsys.errors import ConfigError, DataError
@@ -247,9 +248,7 @@ def _print(
     verdict: "Verdict | None",
     out: Path,
 ) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = max(console.width, 120)  # a file has room for whole names
+    console = wide(120)
     metric = study.plan.metric
     title = f"{len(study.trials)} trials: {metric} {study.trials[0].score:.4f} as it was,"
     table = Table("setting", "was", "best", "importance", title=f"{title} {_best(study)}")
