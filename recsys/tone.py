@@ -42,7 +42,7 @@ class Word:
     """What one term of a text added to its verdict, in log odds."""
 
     term: str
-    count: float
+    count: int
     """How often it stands there; one in the title counts for several."""
     grave: float
     light: float
@@ -78,7 +78,7 @@ class ToneModel:
     """f32[2]: chances from which on a text is called grave or light."""
     _rows: dict[str, int] = field(init=False, repr=False)
     _longest: dict[str, int] = field(init=False, repr=False)
-    """Words of the longest phrase that begins with a word."""
+    """Words of the longest phrase that begins with a word, where it is of three or more."""
 
     def __post_init__(self) -> None:
         if not (
@@ -91,7 +91,7 @@ class ToneModel:
         longest: dict[str, int] = {}
         for term in self.terms:
             first, *more = term.split(" ")
-            if more:
+            if len(more) > 1:
                 longest[first] = max(longest.get(first, 0), 1 + len(more))
         object.__setattr__(self, "_rows", {term: row for row, term in enumerate(self.terms)})
         object.__setattr__(self, "_longest", longest)
@@ -143,22 +143,26 @@ class ToneModel:
             starts.append(len(columns))
         return sparse.csr_matrix((values, columns, starts), shape=(len(texts), len(self.terms)))
 
-    def _counted(self, text: str) -> tuple[dict[int, float], float]:
+    def _counted(self, text: str) -> tuple[dict[int, int], float]:
         """Return how often each known term stands in a text, and the length of the text."""
+        rows = self._rows
         counts: Counter[int] = Counter()
         every: Counter[str] = Counter()
         for part, times in _parts(text):
             for word, count in Counter(part).items():
                 every[word] += times * count
+            for pair, count in Counter(map("{} {}".format, part, part[1:])).items():
+                if pair in rows:
+                    counts[rows[pair]] += times * count
             for place, word in enumerate(part):
-                for size in range(2, self._longest.get(word, 1) + 1):
-                    row = self._rows.get(" ".join(part[place : place + size]))
+                for size in range(3, self._longest.get(word, 2) + 1):
+                    row = rows.get(" ".join(part[place : place + size]))
                     if row is not None and place + size <= len(part):
                         counts[row] += times
         length = SHORT
         for word, count in every.items():
-            if word in self._rows:
-                counts[self._rows[word]] += count
+            if word in rows:
+                counts[rows[word]] += count
             if word not in ENGLISH_STOP_WORDS:
                 length += _damped(count) ** 2 * (1.0 if word < UNSPACED else UNSPACED_SHARE)
         return dict(sorted(counts.items())), math.sqrt(length)
@@ -299,7 +303,8 @@ def _parts(text: str) -> Iterable[tuple[list[str], int]]:
     )
 
 
-def _damped(count: float) -> float:
+@cache
+def _damped(count: int) -> float:
     return math.log2(1.0 + count)
 
 
