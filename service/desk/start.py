@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, url_for
 
-from data import rules
+from data import openings, rules
 from data.pulse import pulse
 from recsys.rules import Action, Rule
+from service.desk.kept import SECONDS, kept
 from service.desk.pages import DAY, page
 from service.holder import Holder, State
 from service.settings import Settings
@@ -17,6 +18,9 @@ OLD = 36 * 3_600
 """Seconds after which a bundle is called old: a day's training has been missed."""
 QUIET = 3_600
 """Seconds without an event after which somebody should ask why."""
+
+UNSEEN = 3
+"""Days of articles that are counted where no box has shown them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ class Notice:
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/``."""
 
+    @kept
+    def unseen(until: int) -> tuple[int, int]:
+        found = openings.unseen(holder.store, until - UNSEEN * DAY, until, 0)
+        return sum(site.unseen for site in found), sum(site.published for site in found)
+
     @desk.get("/")
     def start() -> Response:
         now = int(time.time())
@@ -49,7 +58,14 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         if experiment and experiment.start <= now < (experiment.end or now + 1):
             said = f"The experiment {experiment.id} runs with {len(experiment.arms)} arms."
             notices.append(Notice("idle", "running", said, url_for("desk.health"), "Health"))
-        return page("start.html", notices=notices, standing=len(standing), state=holder.state)
+        return page(
+            "start.html",
+            notices=notices,
+            standing=len(standing),
+            state=holder.state,
+            unseen=unseen(now // SECONDS * SECONDS),
+            days=UNSEEN,
+        )
 
 
 def _of_service(state: State, now: int) -> Iterator[Notice]:
@@ -58,7 +74,7 @@ def _of_service(state: State, now: int) -> Iterator[Notice]:
         said = "Nothing has been learned yet: boxes show the store's articles as they come."
         yield Notice("bad", "no bundle", said, bundles, "Bundles")
     elif now - state.bundle_created > OLD:
-        said = f"The bundle in service is {(now - state.bundle_created) // 3_600:,} hours old."
+        said = f"The bundle in service is {_hours(now - state.bundle_created)} old."
         yield Notice("warn", "old bundle", said, bundles, "Bundles")
     if state.refused:
         said = f"The bundle {state.refused} cannot be served: {state.refused_because}."
@@ -73,7 +89,7 @@ def _of_store(holder: Holder, now: int) -> Iterator[Notice]:
         said = "The store has no articles: nothing can be recommended."
         yield Notice("bad", "empty", said, health, "Health")
     if told.events and now - told.happened > QUIET:
-        said = f"No event has come for {(now - told.happened) // 3_600:,} hours."
+        said = f"No event has come for {_hours(now - told.happened)}."
         yield Notice("warn", "quiet", said, health, "Health")
 
 
@@ -92,3 +108,8 @@ def _of_rules(standing: tuple[Rule, ...], now: int) -> Iterator[Notice]:
             yield Notice("warn", word, why, address, f"Rule {found[0].id}")
         elif found:
             yield Notice("warn", word, f"{len(found)} {many}.", url_for("desk.rules"), "Rules")
+
+
+def _hours(seconds: int) -> str:
+    hours = seconds // 3_600
+    return f"{hours:,} hours" if hours != 1 else "an hour"

@@ -23,6 +23,7 @@ NEAR = 0.15
 """How far from a threshold a chance may be to be called near it."""
 WORDS = 6
 """Words that are shown of those that decided."""
+CLASSIFIER = "the classifier"
 CHOICES = Tone.GRAVE, Tone.LIGHT, Tone.NEUTRAL
 DONE = {"said": "Said. It counts in every box within two seconds."}
 
@@ -39,7 +40,7 @@ class Judged:
     opinion: Opinion
     """What the classifier thinks of it."""
     near: bool
-    """Whether the classifier nearly thought otherwise."""
+    """Whether the classifier decides and nearly thought otherwise."""
     words: tuple[tuple[str, float, float], ...]
     """Those that decided, and what each added for grave and for light, in log odds."""
 
@@ -99,11 +100,12 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         elif article.tone:
             tone, by = article.tone, "the publisher"
         else:
-            tone, by = opinion.tone, "the classifier"
-        near = any(
+            tone, by = opinion.tone, CLASSIFIER
+        unsure = any(
             abs(chance - threshold) < NEAR
             for chance, threshold in zip(opinion.chances, opinion.thresholds, strict=True)
         )
+        near = unsure and by == CLASSIFIER
         words = tuple((w.term, w.grave, w.light) for w in opinion.words[:WORDS])
         return Judged(article, tone, by, opinion, near, words)
 

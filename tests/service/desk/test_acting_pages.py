@@ -52,6 +52,7 @@ def test_nothing_needs_attention_while_all_is_well(learned, admin, holder):
     holder.refresh(int(time.time()))
     page = admin.get("/desk/").text
     assert "Nothing needs attention" in page, page
+    assert "24 of 24 articles of the last 3 days stood in no box" in page
 
 
 def test_a_bundle_that_cannot_be_served_is_told_with_the_reason(learned, admin, holder, settings):
