@@ -13,12 +13,13 @@ from recsys.history import History
 from recsys.ids import Vocabulary
 from recsys.inference import bootstrap
 from recsys.live import Live
-from recsys.policy import Policy
+from recsys.policy import Policy, SourceWeights
 from recsys.replay import replay
 from recsys.served import EngineSystem
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
 from training.fit import fit
+from training.learn import taught
 from training.questions import Questions
 from training.rank import ask, grow, learn, with_ranker
 from training.recipe import Recipe
@@ -254,3 +255,12 @@ def test_what_was_known_before_a_time_holds_nothing_later():
     names = [early.visitors[row] for row in early.interactions.visitor.tolist()]
     first = whole.interactions[: len(names)]
     assert names == [whole.visitors[row] for row in first.visitor.tolist()]
+
+
+def test_policies_that_fill_slots_otherwise_teach_the_same_and_others_do_not(asked):
+    quotas = Policy(other_sites_min=0.0, max_per_site=1.0, diversity=0.9, exploration=0.3)
+    weighted = Policy(weights=SourceWeights(trending=9.0))
+    assert taught(quotas) == taught(Policy()) != taught(weighted)
+    same, other = (ask(history(), RECIPE, NOW, policy) for policy in (quotas, weighted))
+    np.testing.assert_array_equal(same.table, asked.table)
+    assert not np.array_equal(other.table, asked.table)
