@@ -150,7 +150,7 @@ def _feed(path: Named, query: Wanted, holder: Holder, settings: Settings) -> Fee
         language=told.language,
         url=addresses.pop(path.format),
         others={TYPES[format]: url for format, url in addresses.items()},
-        items=[_item(entry, query.sponsored, base) for entry in entries],
+        items=[_item(entry, query.sponsored.strip() or "Sponsored", base) for entry in entries],
         updated=max((entry.at for entry in entries), default=datetime.fromtimestamp(0, UTC)),
     )
 

@@ -47,6 +47,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             heading=query.heading or HEADING,
             line=query.line or LINE,
             told=query,
+            paid=query.sponsored.strip(),
             slate=shown["slate"].partition(".")[0],
             items=[_absolute(item) for item in shown["items"]],
             style=_address("/static/fragment.css"),

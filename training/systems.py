@@ -8,7 +8,7 @@ from recsys.baselines import CoVisitation, Latest, MostPopular, RecentPopularity
 from recsys.bundle import Bundle
 from recsys.features import GROUPS
 from recsys.history import History
-from recsys.policy import HalfLives, Policy, SourceWeights
+from recsys.policy import HalfLives, Policy, SourceWeights, Sponsored
 from recsys.ranker import Ranker
 from recsys.replay import System
 from recsys.served import EngineSystem
@@ -72,7 +72,17 @@ def _without_features(name: str, group: str) -> Entry:
 
 def _free(policy: Policy) -> Policy:
     """Lift all rules that cost hits for the publisher's sake."""
-    return dataclasses.replace(policy, other_sites_min=0.0, max_per_site=1.0, diversity=0.0)
+    return dataclasses.replace(
+        policy,
+        other_sites_min=0.0,
+        max_per_site=1.0,
+        sites={},
+        sections={},
+        diversity=0.0,
+        sponsored=Sponsored(most=50),
+        tone=dataclasses.replace(policy.tone, slate=False),
+        placements={},
+    )
 
 
 def _alone(source: str) -> Callable[[Policy], Policy]:

@@ -16,6 +16,7 @@
    context    coarse circumstances: "device:phone,region:kansai"
    consent    "yes" once the reader allows to be known again; "no" forgets the box's own id
    visitor    your pseudonymous id of that reader; without it the box keeps one of its own
+   placement  where the box stands, as the policy names it: article, home, newsletter, ...
    heading, line, sponsored   the words above the cards, and on those that are paid for
    views      "no" where you tell the service yourself that the page was opened
    lazy       "no" asks at once; else it asks when it comes near the visible part of the page
@@ -110,7 +111,7 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
   const HEADING = "Articles, Offers & Useful Resources";
   const LINE = "A mix of what’s trending on our other sites";
   const ATTRIBUTES = (
-    "site key url n history context consent visitor views heading line sponsored lazy"
+    "site key url n history context placement consent visitor views heading line sponsored lazy"
   ).split(" ");
   const NEAR = "600px";
   const PATIENCE = 8000; // ms for an answer
@@ -186,7 +187,7 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
         const response = await fetch(this.#question(who), asked);
         answer = response.ok ? await response.json() : {};
         items = answer.items.slice(0, MOST).filter((one) => address(one?.url) && text(one.title));
-        cards = items.map((item) => card(item, this.getAttribute("sponsored") || "Sponsored"));
+        cards = items.map((item) => card(item, (this.getAttribute("sponsored") || "").trim() || "Sponsored"));
       } catch {
         cards = [];
       }
@@ -217,6 +218,7 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
       set("n", this.#n());
       set("history", given("history"));
       set("context", given("context"));
+      set("placement", given("placement"));
       set("visitor", who.visitor);
       set("session", who.session);
       set("consent", who.consent && "1");

@@ -85,6 +85,7 @@ def test_titles_are_text_wherever_they_stand(fragment):
 
 
 def test_what_is_paid_for_says_so_and_titles_carry_their_language(fragment):
+    assert ">Sponsored<" in fragment(n=50, sponsored=" ").text
     page = fragment(n=50, sponsored="広告").text
     card = (
         page[: page.index("温泉街を歩く")].rpartition("<li")[2] + page.partition("温泉街を歩く")[2]

@@ -82,6 +82,21 @@ def test_hostile_addresses_are_not_shown(show):
     assert page.title() == "page"
 
 
+def test_a_blank_label_cannot_hide_that_a_card_is_paid_for(show):
+    page = show([{**CARD, "sponsored": True}], "data-sponsored=' '")
+    assert page.locator("recsys-box .paid").inner_text() == "Sponsored"
+
+
+def test_the_service_is_told_where_the_box_stands(show):
+    page = show([CARD], "data-placement='home'")
+    asked = [
+        url
+        for url in page.evaluate("performance.getEntriesByType('resource').map((one) => one.name)")
+        if "/v1/recommendations" in url
+    ]
+    assert "placement=home" in asked[0]
+
+
 def test_sponsored_cards_say_so_and_foreign_titles_carry_their_language(show):
     page = show([CARD, {**CARD, "title": "温泉街を歩く", "language": "ja", "sponsored": True}])
     first, second = page.locator("recsys-box li").all()
