@@ -15,7 +15,7 @@ from recsys.tone import JUDGED, ToneModel, candidates, lead_of
 from recsys.types import Article, ArticleId, Tone
 
 SAMPLE = 20_000
-"""Articles that nobody labelled, from which is learned at most."""
+"""Articles of those that publishers labelled, and of those nobody did, to learn from at most."""
 MOST_TERMS = 30_000
 """Terms that are learned at most, the most frequent ones."""
 FEWEST = 30
@@ -47,22 +47,24 @@ def fit_tone(
     """
     rules = ToneModel.rules()
     tones = [corrections.get(article.id, article.tone) for article in articles]
-    chosen = _chosen(tones, seed)
+    edited = np.array([article.id in corrections for article in articles], np.bool_)
+    chosen = _chosen(tones, edited, seed)
     texts = [lead_of(articles[row]) for row in chosen]
     chances = rules.chances(texts)
     target, weight = _examples(chances, [tones[row] for row in chosen])
-    learned = [c for c in range(len(JUDGED)) if _enough(target[:, c], weight[:, c])]
-    if not learned:
+    if not any(_enough(target[:, c], weight[:, c]) for c in range(len(JUDGED))):
         return rules
     wide = _widened(rules, texts)
     matrix = wide.matrix(texts)
     weights, bias = wide.weights.copy(), wide.bias.copy()
     # One thread: the order of additions, and so the last bit, must not depend on the machine.
     with threadpool_limits(1):
-        for c in learned:
+        for c in range(len(JUDGED)):
             called = chances[:, c] >= rules.thresholds[c]
             contradicted = (weight[:, c] == 1.0) & (called != target[:, c])
             weight[(weight[:, c] < 1.0) & _like(matrix, contradicted), c] = 0.0
+            if not _enough(target[:, c], weight[:, c]):
+                continue
             told = np.flatnonzero(weight[:, c])
             found = LogisticRegression(
                 C=LOOSENESS, solver="liblinear", intercept_scaling=5.0, random_state=seed
@@ -73,13 +75,15 @@ def fit_tone(
     return ToneModel(wide.terms, weights, bias, wide.thresholds)
 
 
-def _chosen(tones: Sequence[Tone], seed: int) -> list[int]:
-    """Return the rows to learn from: all of which somebody said something, and some others."""
-    said = [row for row, tone in enumerate(tones) if tone != Tone.UNKNOWN]
-    rest = [row for row, tone in enumerate(tones) if tone == Tone.UNKNOWN]
-    if len(rest) > SAMPLE:
-        rest = np.random.default_rng(seed).choice(rest, SAMPLE, replace=False).tolist()
-    return sorted(said + rest)
+def _chosen(tones: Sequence[Tone], edited: Bool, seed: int) -> list[int]:
+    """Return the rows to learn from, in order: all that editors corrected, and of others some."""
+    rng = np.random.default_rng(seed)
+    labelled = np.array([tone != Tone.UNKNOWN for tone in tones], np.bool_)
+    rows = [np.flatnonzero(edited)]
+    for part in (np.flatnonzero(labelled & ~edited), np.flatnonzero(~labelled & ~edited)):
+        rows.append(rng.choice(part, SAMPLE, replace=False) if len(part) > SAMPLE else part)
+    chosen: list[int] = np.sort(np.concatenate(rows)).tolist()
+    return chosen
 
 
 def _examples(chances: Float32, tones: Sequence[Tone]) -> tuple[Bool, Float32]:

@@ -150,3 +150,41 @@ def test_a_set_without_a_labelled_article_is_refused(typed, tmp_path):
     answer = typed("tone", "evaluate", "--bbc", tmp_path)
     assert answer.code == 2
     assert "lacks the article 'business/002'" in answer.err
+
+
+def test_what_editors_say_is_learned_by_the_next_training(typed, store):
+    made = [
+        Article(
+            "culture",
+            f"r{n}",
+            f"https://culture.example/r{n}",
+            f"Murder in the library: whodunnit {n}",
+            NOW - n,
+            body="The paperback of the month turns on a murder, a corpse and a detective.",
+            section="Bookshelf",
+        )
+        for n in range(60)
+    ]
+    made += [
+        Article(
+            "daily",
+            f"n{n}",
+            f"https://daily.example/n{n}",
+            "Bomb kills villagers" if n % 2 else "Council votes on the budget",
+            NOW - n,
+            body="Troops searched the rubble." if n % 2 else "The committee met for an hour.",
+        )
+        for n in range(80)
+    ]
+    store.put_articles(made)
+    for one in made[:40]:
+        said = Rule("", Action.TONE, Aim.ARTICLE, str(one.id), tone=Tone.LIGHT, created=NOW - 5)
+        rules.add(store, said, Actor("anna"))
+    before = json.loads(typed("tone", "explain", "culture/r55", "--json").out)
+    assert typed("train", "--json").code == 0
+    after = json.loads(typed("tone", "explain", "culture/r55", "--json").out)
+    assert [(told["tone"], told["by"]) for told in (before, after)] == [
+        ("grave", "classifier"),
+        ("light", "classifier"),
+    ]
+    assert json.loads(typed("tone", "explain", "daily/n7", "--json").out)["tone"] == "grave"

@@ -124,8 +124,27 @@ def test_an_editor_goes_before_the_publisher(network):
 
 @pytest.mark.parametrize("count", [0, 1, FEWEST - 1])
 def test_from_too_few_examples_nothing_is_learned(count):
-    learned = fit_tone(shelf(count), {one.id: Tone.LIGHT for one in shelf(count)})
-    assert learned is ToneModel.rules()
+    said = {one.id: Tone.LIGHT for one in shelf(count)}
+    assert fit_tone(shelf(count), said) is ToneModel.rules()
+
+
+def test_of_very_many_articles_some_teach_and_editors_always(monkeypatch, network):
+    monkeypatch.setattr("training.tone.SAMPLE", 200)
+    fresh = [lead_of(one) for one in shelf(20, first=100)]
+    said = {one.id: Tone.LIGHT for one in shelf(40)}
+    learned = fit_tone([*network, *shelf(60)], said)
+    assert (learned.judge(fresh) == TONES.index(Tone.LIGHT)).all()
+
+
+def test_where_corrections_leave_nothing_grave_the_rules_go_on():
+    plain = [
+        dataclasses.replace(one, title="Council votes", body="") for one in shelf(60, first=200)
+    ]
+    said = {one.id: Tone.LIGHT for one in shelf(40)}
+    learned = fit_tone([*shelf(80), *plain], said)
+    grave = TONES.index(Tone.GRAVE)
+    assert learned.judge(["Bomb kills ten\nTroops searched the rubble."]).tolist() == [grave]
+    assert learned.judge([lead_of(plain[0])]).tolist() != [grave]
 
 
 def test_articles_without_a_word_teach_nothing():
