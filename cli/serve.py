@@ -30,8 +30,10 @@ def serve(
     \b
       /v1/recommendations?site=S&key=K   links for the page of an article
       /v1/trending                       what readers open now
+      /v1/feeds/SITE.rss                 the mix as a feed; also .atom and .json
       /v1/events  /v1/articles           what readers do and editors publish
       /widget.js                         the box, for publishers' pages
+      /desk/                             for editors: rules, clicks, bundles
       /openapi/swagger                   the API, to browse and try
       /healthz  /readyz  /metrics        for operators
       /demo/                             with --demo: the network as pages

@@ -46,7 +46,8 @@ class Limits:
     remembered: int = 100_000
     """Addresses that are counted at a time; the least recent is forgotten."""
     trusted_proxies: int = 0
-    """Proxies in front of the service whose `X-Forwarded-For` is believed."""
+    """Proxies in front of the service whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed;
+    they hand on `Host`."""
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
