@@ -97,6 +97,11 @@ def whys(
     known = rows[rows >= 0]
     places = {row: place for place, row in enumerate(known.tolist())}
     filters, tones = situation.filters(known), situation.tone(known)
+
+    def passes(name: str, place: int) -> bool:
+        # What no policy asks for is no filter.
+        return name not in filters or bool(filters[name][place])
+
     found = []
     for row in rows.tolist():
         if row < 0:
@@ -105,7 +110,7 @@ def whys(
         place = places[row]
         found.append(
             [
-                *(Why(said) for name, said in ALWAYS.items() if not filters[name][place]),
+                *(Why(said) for name, said in ALWAYS.items() if not passes(name, place)),
                 *_ruled(situation, row, settings),
                 *_kind(situation, row, TONES[tones[place]]),
             ]

@@ -1,3 +1,5 @@
+import html
+import re
 import time
 from collections.abc import Callable
 
@@ -33,6 +35,10 @@ class Desk:
     def get(self, path: str, **options):
         return self.client.get(path, **options)
 
+    def read(self, path: str, **options) -> str:
+        """Return what a person reads of a page."""
+        return words(self.client.get(path, **options))
+
     def csrf(self) -> str:
         page = self.client.get("/desk/").text
         return page.split('name="csrf" value="')[1].split('"')[0]
@@ -40,6 +46,12 @@ class Desk:
     def post(self, path: str, follow: bool = False, **form: str):
         sent = {"csrf": self.csrf(), **form}
         return self.client.post(path, data=sent, headers=OWN, follow_redirects=follow)
+
+
+def words(answer) -> str:
+    assert answer.status_code == 200, answer.text
+    main = answer.text[answer.text.index("<main") :]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", main)))
 
 
 @pytest.fixture
@@ -82,3 +94,10 @@ def learned(settings, store, articles, visits):
     store.put_events(visits)
     learn(store, settings.bundles, recipe, now)
     return shelf.history(settings.bundles)
+
+
+@pytest.fixture
+def taught(learned, holder) -> Holder:
+    """A holder whose bundle knows what is read after what."""
+    holder.refresh(int(time.time()))
+    return holder
