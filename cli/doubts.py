@@ -31,10 +31,12 @@ def doubts(setup: Setup, known: "Names | None", n: int) -> tuple[Problem, ...]:
         if policy == plain:
             found[Problem.of(place, "this placement changes nothing")] = None
     for place, policy in places:
-        for message, keys in (*_of(policy, n), *_unknown(policy, setup, known)):
+        for message, keys in (
+            *_of(policy, n),
+            *_unknown(policy, setup, known),
+            *_quotas(policy, setup, known, n),
+        ):
             found[_problem(place, message, keys)] = None
-        for message in _quotas(policy, setup, known, n):
-            found[Problem.of(base if policy is plain else place, message)] = None
     said, kept = set(), []
     for problem in sorted(found, key=lambda problem: problem.line):
         # Quotas that cannot be met anywhere cannot be met at a placement either.
@@ -62,7 +64,7 @@ def _of(policy: Policy, n: int) -> Iterator[Doubt]:
             f"slots = {list(slots)}: a slate of {n} has no slot {beyond[0]}",
             ("sponsored", "slots"),
         )
-    if len(set(slots)) > most:
+    if 0 < most < len(set(slots)):  # 0 switches them off, wherever they would stand
         told = f"slots = {list(slots)}: more than the most = {most} sponsored cards of a slate"
         yield told, ("sponsored", "slots")
     trends = policy.trends
@@ -98,7 +100,7 @@ def _unknown(policy: Policy, setup: Setup, known: "Names | None") -> Iterator[Do
             yield told, ("languages",)
 
 
-def _quotas(policy: Policy, setup: Setup, known: "Names | None", n: int) -> Iterator[str]:
+def _quotas(policy: Policy, setup: Setup, known: "Names | None", n: int) -> Iterator[Doubt]:
     """Yield which quotas cannot be met together by a slate of ``n`` cards."""
     from recsys.ids import Vocabulary
     from recsys.quotas import Quotas
@@ -110,19 +112,22 @@ def _quotas(policy: Policy, setup: Setup, known: "Names | None", n: int) -> Iter
     quotas = Quotas.of(policy, -1, n, sites, sections)
     for what, least in (("sites", quotas.site_least), ("sections", quotas.section_least)):
         if (cards := int(least[:-1].sum())) > n:
-            yield f"the least shares of {what} come to {cards} cards, more than a slate of {n} has"
+            told = f"the least shares of {what} come to {cards} cards, more than a slate of {n} has"
+            yield told, (what,)
     for code, site in enumerate(sites):
         own = Quotas.of(policy, code, n, sites, sections)
         least, most = int(own.site_least[code]), int(own.site_most[code])
         if least > most:
             yield (
                 f"site {site!r} is to have {least} cards of {n} at least, and {most} at most"
-                " (max, or max_per_site)"
+                " (max, or max_per_site)",
+                ("sites", site, "min"),
             )
         elif least > own.from_home:
             yield (
                 f"site {site!r} is to have {least} cards of {n} at least, and may have"
-                f" {own.from_home} on its own pages (other_sites_min)"
+                f" {own.from_home} on its own pages (other_sites_min)",
+                ("sites", site, "min"),
             )
         others = int(own.site_most[:-1].sum()) - most
         if (room := min(most, own.from_home) + others) < n:
@@ -131,11 +136,13 @@ def _quotas(policy: Policy, setup: Setup, known: "Names | None", n: int) -> Iter
         site = min(short, key=lambda site: short[site])
         yield (
             f"on pages of {site!r} the largest shares of sites (max_per_site, other_sites_min)"
-            f" leave room for {short[site]} cards of {n}: a quota gives way every time"
+            f" leave room for {short[site]} cards of {n}: a quota gives way every time",
+            ("max_per_site",),
         )
     room = int(quotas.section_most[:-1].sum())
     if known and named and room < n:
         yield (
             f"the largest shares of sections leave room for {room} cards of {n}: a quota gives way"
-            " every time"
+            " every time",
+            ("sections",),
         )

@@ -81,7 +81,7 @@ def check(
             out = wide(120)
             out.print(diffed.effective(setup.policy))
             where = setup.config or "There is no configuration, these are the defaults"
-            odd = f"{len(warnings)} warnings" if warnings else "nothing is odd"
+            odd = f"with warnings ({len(warnings)})" if warnings else "and nothing is odd"
             out.print(f"{where}: sound, {odd}.", soft_wrap=True, markup=False)
         notes = Console(stderr=True, highlight=False)
         for kind, told in (("error", problems), ("warning", warnings)):

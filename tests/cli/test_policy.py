@@ -1,5 +1,6 @@
 """``recsys policy`` as a person types it: on files that are wrong, odd or sound, and on a store."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,9 +11,11 @@ from data.importers.files import read
 from data.importers.run import import_articles, import_events
 from data.sample.generate import SIZES, generate
 from data.store import Store
+from recsys.policy import Policy
 
 END = 1_795_392_000
 DAY = "2026-11-18"
+README = Path(__file__).parents[2] / "README.md"
 SOUND = "[policy]\ndiversity = 0.5\n\n[policy.placements.home]\nexploration = 0.2\n"
 
 
@@ -49,7 +52,7 @@ def test_a_sound_policy_is_shown_with_what_differs_at_each_placement(typed, tmp_
     put(tmp_path, "recsys.toml", SOUND)
     done = typed("policy", "check")
     assert done.code == 0, done.err
-    assert "sound, nothing is odd" in done.out
+    assert "sound, and nothing is odd" in done.out
     [diversity] = [line for line in done.out.splitlines() if " diversity " in line]
     [exploration] = [line for line in done.out.splitlines() if " exploration " in line]
     assert [cell.strip() for cell in diversity.strip("│").split("│")] == ["diversity", "0.5", ""]
@@ -161,6 +164,17 @@ def test_the_defaults_are_sound(typed, var):
     done = typed("policy", "check", "--strict")
     assert done.code == 0, done.err
     assert "There is no configuration, these are the defaults: sound" in done.out
+
+
+def test_the_policy_of_the_readme_is_sound_and_says_something_of_every_table(typed, var):
+    text = README.read_text(encoding="utf-8").partition("\n## Policy\n")[2]
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    done = typed("policy", "check", put(var, "readme.toml", example), "--strict")
+    assert done.code == 0, done.err
+    tables = {line.partition("]")[0] for line in example.splitlines() if line.startswith("[")}
+    for field in dataclasses.fields(Policy):
+        table = f"[policy.{field.name}"
+        assert any(f"{one}.".startswith(f"{table}.") for one in tables) or field.name in example
 
 
 # diff
