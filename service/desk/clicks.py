@@ -95,8 +95,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             errors=errors,
             asked=asked,
             given={
-                "since": request.args.get("since") or _day(asked.since),
-                "until": request.args.get("until") or _day(asked.until - DAY),
+                "since": _day(asked.since),
+                "until": _day(asked.until - DAY),
                 **{name: only.get(dimension, "") for name, dimension in FILTERS.items()},
             },
             sites={site: settings.site_name(site) for site in settings.sites or holder.sites()},
