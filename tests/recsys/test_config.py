@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys.config import Misread, Place, flat, load_toml, located, parse
+from recsys.config import Misread, Place, flat, load_toml, parse
 from recsys.errors import ConfigError
+from recsys.lines import located
 from recsys.policy import (
     HalfLives,
     Policy,
