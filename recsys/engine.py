@@ -9,16 +9,7 @@ import numpy as np
 
 from recsys.arrays import Bool, Float32, Float64, Int32
 from recsys.bundle import Bundle
-from recsys.candidates import (
-    SOURCES,
-    Candidates,
-    Situation,
-    Source,
-    latest,
-    sponsored,
-    tones,
-    trends,
-)
+from recsys.candidates import SOURCES, Candidates, Source, latest, sponsored, trends
 from recsys.errors import UnknownArticle
 from recsys.exploration import explore
 from recsys.features import FEATURES, features
@@ -28,12 +19,12 @@ from recsys.policy import PLACEMENTS, Policy
 from recsys.quotas import Quotas
 from recsys.ranker import Ranker
 from recsys.rulings import Pin
+from recsys.situation import Situation, resolve
 from recsys.tables import TONES
 from recsys.trace import Trace
 from recsys.tracing import Answer, trace
 from recsys.trending import chart
 from recsys.types import ArticleId, Card, Item, Query, Slate, Tone, Trend, TrendQuery
-from recsys.view import View
 
 REASONS = {
     "related": "On a related subject",
@@ -109,7 +100,8 @@ class Engine:
         self, query: Query, notes: list[str] | None = None
     ) -> tuple[Situation, list[Candidates]]:
         """Return a query in rows, and what each source proposes for it; ``notes`` are added to."""
-        situation = self._situation(query, self.live.view, [] if notes is None else notes)
+        policy = self.policy.at(query.place)
+        situation = resolve(query, self.live, policy, [] if notes is None else notes)
         return situation, self._propose(situation)
 
     def _propose(self, situation: Situation) -> list[Candidates]:
@@ -229,53 +221,6 @@ class Engine:
         row = self.live.find_url(url)
         return self.live.view.catalogue.id(row) if row >= 0 else None
 
-    def _situation(self, query: Query, view: View, notes: list[str]) -> Situation:
-        ids, catalogue = view.catalogue.ids, view.catalogue
-        policy = self.policy.at(query.place)
-        anchor = ids.row(str(query.article)) if query.article else -1
-        if query.article and anchor < 0:
-            notes.append(f"article {str(query.article)!r} is unknown; the answer does without it")
-        site = catalogue.sites.row(query.site)
-        if query.site and site < 0:
-            notes.append(f"site {query.site!r} has no article; every site counts as another one")
-        trail = [row for row in ids.rows(map(str, query.history)).tolist() if row >= 0]
-        opened: Int32 = np.array(trail, np.int32)
-        if query.visitor:
-            # A reader may have opened what this view does not hold yet.
-            trail = trail or [
-                row for row in self.live.visit(query.visitor, query.now) if row < len(catalogue)
-            ]
-            known = self.live.opened(query.visitor)
-            opened = np.concatenate([known[known < len(catalogue)], opened])
-            if not len(opened):
-                notes.append("the visitor is unknown; the answer does without a history")
-        if anchor >= 0:
-            trail = [*(row for row in trail if row != anchor), anchor]
-            opened = np.append(opened, np.int32(anchor))
-        return Situation(
-            view=view,
-            now=query.now,
-            site=site,
-            anchor=anchor,
-            trail=tuple(trail),
-            opened=opened,
-            taste=self._taste(query.visitor, opened),
-            language=_languages(view, policy),
-            policy=policy,
-            tone_of_page=_tone_of(view, anchor, policy),
-            context=query.context,
-        )
-
-    def _taste(self, visitor: str, opened: Int32) -> Float32 | None:
-        row = self.live.bundled_reader(visitor)
-        if row >= 0 and len(opened) <= len(self.bundle.reads.of(row)):
-            taste: Float32 = self.bundle.factors.visitors[row]
-            return taste
-        if not len(opened):
-            return None
-        known = opened[opened < len(self.bundle.catalogue)][-RECENT:]
-        return self.bundle.factors.fold_in(known, np.ones(len(known), np.float32))
-
     def _mix(
         self, proposals: Sequence[Candidates], situation: Situation, n: int
     ) -> tuple[Ranked, Pick]:
@@ -350,20 +295,6 @@ class Engine:
         return hashlib.blake2b(shown.encode(), digest_size=12).hexdigest()
 
 
-def _languages(view: View, policy: Policy) -> Bool:
-    allowed = np.ones(len(view.catalogue.languages) + 1, np.bool_)
-    if policy.languages:
-        for code, language in enumerate(view.catalogue.languages):
-            allowed[code] = language in policy.languages
-    return allowed
-
-
-def _tone_of(view: View, row: int, policy: Policy) -> Tone:
-    if row < 0:
-        return Tone.UNKNOWN
-    return TONES[int(tones(view, np.array([row], np.int32), policy)[0])]
-
-
 def _pins(situation: Situation, n: int) -> list[Pin]:
     """Return the pins for ``n`` slots whose articles filters let pass."""
     pins = [pin for pin in situation.ruled.pins if pin.slot <= n]
@@ -385,5 +316,3 @@ def _in_tone(situation: Situation, chosen: Int32, rows: Int32) -> Bool:
 
 WIDE = 2000
 """Candidates asked of each source where given articles are to be ranked."""
-RECENT = 100
-"""Latest articles of a reader from whom a taste is folded in."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from recsys.arrays import Float32, Float64, Int32, Int64
-from recsys.candidates import PRIOR_FAST, TRAIL_WEIGHTS, Candidates, Situation
+from recsys.candidates import PRIOR_FAST, TRAIL_WEIGHTS, Candidates
 from recsys.live import Live
+from recsys.situation import Situation
 
 SOURCE_NAMES = ("co_read", "related", "trending", "personal")
 STEPS = len(TRAIL_WEIGHTS)

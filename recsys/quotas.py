@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.arrays import Bool, Int16, Int64
-from recsys.candidates import by_section
 from recsys.ids import Vocabulary
 from recsys.policy import Policy
+from recsys.situation import by_section
 
 
 @dataclass(frozen=True, slots=True, eq=False)

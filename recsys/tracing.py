@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.candidates import Candidates, Situation
+from recsys.candidates import Candidates
 from recsys.mixer import Pick, Ranked
 from recsys.rules import Action
 from recsys.rulings import BLOCKS, FACTORS
+from recsys.situation import Situation
 from recsys.trace import LONGEST, Considered, Moved, Removed, Trace
 from recsys.types import Slate
 

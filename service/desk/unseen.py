@@ -11,10 +11,10 @@ from flask import Blueprint, Response, request
 from data import openings
 from data.openings import Unseen
 from recsys.arrays import Bool, Int32
-from recsys.candidates import Situation
 from recsys.engine import Engine
 from recsys.rules import Action
 from recsys.rulings import BLOCKS
+from recsys.situation import Situation
 from recsys.tables import TONES
 from recsys.types import Article, Query, Tone
 from service.desk.charts import percent

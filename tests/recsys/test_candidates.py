@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from recsys import candidates
 from recsys.bundle import Bundle
-from recsys.candidates import SOURCES, Candidates, Situation, latest, tones
+from recsys.candidates import SOURCES, Candidates, latest
 from recsys.coread import CoRead
 from recsys.live import Live
 from recsys.policy import HalfLives, Policy, SectionRules, ToneRules, TrendRules
 from recsys.rules import Action, Aim, Rule
 from recsys.rulings import Matcher
+from recsys.situation import Situation, tones
 from recsys.tables import TONES, Catalogue
 from recsys.trending import TrendBoard
 from recsys.types import Article, Tone

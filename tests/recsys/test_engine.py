@@ -284,6 +284,9 @@ def test_under_a_war_report_no_car_loans_and_no_make_up_tips(bundle: Bundle) -> 
         slate = set(shown(engine, article=page, n=50))
         assert war.id not in slate or not {tips.id, loans.id} & slate
     assert war.id not in shown(engine, article=tips.id, n=50)
+    not_imported_yet = ArticleId("daily", "breaking")
+    assert not {tips.id, loans.id} & set(shown(engine, article=not_imported_yet, n=50))
+    assert {tips.id, loans.id} & set(shown(engine, n=50))
 
 
 def ruled(bundle: Bundle, *rules: Rule, policy: Policy | None = None) -> Engine:
