@@ -29,8 +29,6 @@ TYPES = {
     "atom": "application/atom+xml",
     "json": "application/feed+json",
 }
-KEPT = 60
-"""Seconds for which an answer may be kept."""
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What no XML document may hold, not even escaped."""
 
@@ -110,7 +108,8 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         made = _feed(path, query, holder, settings)
         body = _json(made) if path.format == "json" else _xml(made, path.format)
         response = Response(body, mimetype=TYPES[path.format])
-        response.headers["Cache-Control"] = f"public, max-age={KEPT}"
+        # Asked about each time, which the ETag makes cheap: a stopped story must not live on.
+        response.headers["Cache-Control"] = "public, no-cache"
         # No Last-Modified: a mix changes without anything in it being new, so a reader who knows
         # only a date would miss what came in.
         response.add_etag()
