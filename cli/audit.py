@@ -36,7 +36,10 @@ def audit(
     most: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
 ) -> None:
-    """Tell who changed what: rules made and undone, keys made, rotated and revoked.
+    """Tell who changed what by hand, newest first.
+
+    Rules made and undone, keys made, rotated and revoked, bundles rolled back,
+    articles taken down, readers erased (not which), and who came to the desk.
 
     \b
       recsys audit                  the last fifty changes

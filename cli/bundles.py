@@ -1,6 +1,7 @@
 """Lets a person see, check and roll back trained bundles."""
 
 import datetime
+import time
 from typing import Annotated, Any
 
 import orjson
@@ -8,8 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from cli.audit import actor
 from cli.setup import Setup
 from recsys import manifest, shelf
+from recsys.errors import RecsysError
 from recsys.manifest import Manifest
 
 app = typer.Typer(help="See, check and roll back trained bundles.", no_args_is_help=True)
@@ -78,9 +81,17 @@ def verify(context: typer.Context, id: Id = "", json: AsJson = False) -> None:
 @app.command()
 def rollback(context: typer.Context, json: AsJson = False) -> None:
     """Make the bundle current that was so before; again goes one further back."""
+    from data.audit import record
+    from data.store import Store
+
     root = _root(context)
     left = shelf.current(root)
     now = shelf.rollback(root)
+    try:
+        with Store.open(context.obj.store_url) as store, store.writing() as connection:
+            record(connection, actor(), "bundle.rollback", now, int(time.time()), left=left)
+    except RecsysError as error:  # the way back must be open while the store is away
+        _print_warning(f"done, but not in the audit log: {error}")
     if json:
         _print_json({"current": now, "left": left})
     else:
@@ -138,6 +149,10 @@ def _time(at: int) -> str:
 
 def _print(what: Any) -> None:
     Console(highlight=False, soft_wrap=isinstance(what, str)).print(what)
+
+
+def _print_warning(said: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"warning: {said}", markup=False)
 
 
 def _print_json(value: Any) -> None:

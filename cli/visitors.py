@@ -7,6 +7,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from cli.audit import actor
 from cli.setup import Setup
 
 app = typer.Typer(help="What is held of one reader: show it, erase it.", no_args_is_help=True)
@@ -42,13 +43,20 @@ def erase(
     Running services forget the reader within a second or two, whatever their
     bundle holds. Importing an old file again does not bring the reader back.
     """
+    from data.audit import record
     from data.store import Store
 
     setup: Setup = context.obj
     if not yes:
         typer.confirm(f"Erase everything of {id!r} for good?", abort=True)
     with Store.open(setup.store_url) as store:
-        gone = store.erase(setup.load_keyring().visitor(id), int(time.time()))
+        now, who = int(time.time()), actor()
+        gone = store.erase(
+            setup.load_keyring().visitor(id),
+            now,
+            # Who was erased is not written down: that would keep them.
+            lambda connection: record(connection, who, "visitor.erase", "", now),
+        )
     typer.echo(
         orjson.dumps({"events": gone}).decode() if json else f"erased; there were {gone} events"
     )

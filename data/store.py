@@ -1,7 +1,7 @@
 """Keeps articles and events, and hands them out whole to training or piecemeal to a service."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +24,10 @@ BATCH = 10_000
 """Articles written in one transaction, and rows fetched at once."""
 EVENT_BATCH = 50_000
 """Events written in one transaction: the larger, the fewer pages of the id index are rewritten."""
+
+
+Also = Callable[[Connection], None]
+"""What else belongs to a change: who made it is written down with it, or it is not made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,13 @@ class Store:
             counts += Counts(new=new, same=len(batch) - new)
         return counts
 
-    def erase(self, visitor: str, at: int) -> int:
+    def erase(self, visitor: str, at: int, also: Also | None = None) -> int:
         """Delete all events of a visitor and see to it that they are forgotten everywhere.
 
         Returns how many events there were. ``at`` (UTC seconds) is the moment up to which nothing
-        of the visitor may come back. Whoever follows the store is told. Raises ``DataError`` for
-        the empty id, under which everybody without consent is kept.
+        of the visitor may come back. Whoever follows the store is told, and ``also`` is done in the
+        same transaction. Raises ``DataError`` for the empty id, under which everybody without
+        consent is kept.
         """
         if not visitor:
             raise DataError("an empty visitor id names nobody; nothing was erased")
@@ -164,6 +169,8 @@ class Store:
             gone = connection.execute(delete(events).where(events.c.visitor == visitor)).rowcount
             seq = advance(connection, "erasure_seq", 1)
             connection.execute(insert(erasures).values(seq=seq, visitor=visitor, at=at))
+            if also:
+                also(connection)
         return gone
 
     def held(self, visitor: str) -> list[Event]:
@@ -187,8 +194,11 @@ class Store:
             if deleted.rowcount < BATCH:
                 return gone
 
-    def withdraw(self, ids: Iterable[ArticleId], at: int) -> int:
-        """Take articles down at ``at`` (UTC seconds); returns how many were up until now."""
+    def withdraw(self, ids: Iterable[ArticleId], at: int, also: Also | None = None) -> int:
+        """Take articles down at ``at`` (UTC seconds); returns how many were up until now.
+
+        Where any was, ``also`` is done in the same transaction.
+        """
         down = 0
         with self.writing() as connection:
             for id in ids:
@@ -198,6 +208,8 @@ class Store:
                     .where(articles.c.withdrawn.is_(None))
                     .values(withdrawn=at, revision=advance(connection, "article_revision", 1))
                 ).rowcount
+            if down and also:
+                also(connection)
         return down
 
     def article(self, id: ArticleId) -> Article | None:

@@ -3,9 +3,10 @@
 import time
 from urllib.parse import urlsplit
 
-from flask import Response, abort, request
+from flask import Response, abort, g, request
 
 from data.access import ApiKey, check
+from data.audit import Actor
 from data.scope import Scope
 from service.holder import Holder
 from service.problems import answer
@@ -37,6 +38,11 @@ def bearer(holder: Holder) -> ApiKey | None:
     if key is None:
         abort(_unauthorized("The key is unknown, revoked or expired."))
     return key
+
+
+def actor(key: ApiKey) -> Actor:
+    """Return who sends this request, for the audit log."""
+    return Actor(key.name, key.id, g.request_id)
 
 
 def sites_of_origin(settings: Settings) -> set[str] | None:

@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, ConfigDict, Field
 
 from data.access import ApiKey
+from data.audit import record
 from data.importers import rows
 from data.importers.rows import ARTICLE_COLUMNS, Fault
 from data.scope import Scope
@@ -121,7 +122,12 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         try:
             if not holder.store.knows(id):
                 return answer(404, f"There is no article {str(id)!r}.")
-            down = holder.store.withdraw([id], int(time.time()))
+            now, who = int(time.time()), access.actor(key)
+            down = holder.store.withdraw(
+                [id],
+                now,
+                lambda connection: record(connection, who, "article.withdraw", str(id), now),
+            )
         except RecsysError:
             return _store_away()
         holder.nudge()

@@ -9,7 +9,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from data import rules
 from data.access import ApiKey
-from data.audit import Actor
 from data.importers.rows import LAST, Text, moment
 from data.scope import Scope
 from recsys.errors import DataError, RecsysError
@@ -141,7 +140,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             return _unusable(error)
         try:
             rules.check(holder.store, rule, settings.sites, now)
-            made = rules.add(holder.store, rule, actor(key))
+            made = rules.add(holder.store, rule, access.actor(key))
         except rules.Unfit as error:
             return _unusable(error)
         except RecsysError:
@@ -164,7 +163,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
                 return answer(404, f"There is no rule {path.id!r}.")
             if not _opens(key, rule.site):
                 return _forbidden(key)
-            done = rules.undo(holder.store, path.id, actor(key), now, query.reason)
+            done = rules.undo(holder.store, path.id, access.actor(key), now, query.reason)
             rule = rules.rule(holder.store, path.id)
         except rules.Unfit as error:
             return _unusable(error)
@@ -178,11 +177,6 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         return respond(rules.plain(rule, now))
 
     return api
-
-
-def actor(key: ApiKey) -> Actor:
-    """Return who sends this request, for the audit log."""
-    return Actor(key.name, key.id, g.request_id)
 
 
 def _rule(body: New, key: ApiKey, now: int) -> Rule:

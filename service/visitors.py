@@ -4,10 +4,11 @@ import dataclasses
 import time
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
+from data.audit import record
 from data.scope import Scope
 from recsys.errors import RecsysError
 from recsys.types import Event
@@ -47,7 +48,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
 
     @api.before_request
     def guard() -> None:
-        access.require(holder, Scope.VISITORS)
+        g.key = access.require(holder, Scope.VISITORS)
 
     @api.get("/visitors/<id>", responses={200: Held, **refusals})
     def show(path: Name) -> Response:
@@ -71,7 +72,13 @@ def blueprint(holder: Holder) -> APIBlueprint:
         and no late event or old file brings them back.
         """
         try:
-            gone = holder.store.erase(holder.keyring.visitor(path.id), int(time.time()))
+            # Who was erased is not written down: that would keep them.
+            now, who = int(time.time()), access.actor(g.key)
+            gone = holder.store.erase(
+                holder.keyring.visitor(path.id),
+                now,
+                lambda connection: record(connection, who, "visitor.erase", "", now),
+            )
         except RecsysError:
             return answer(503, "The store cannot be written now; nothing was erased, ask again.")
         holder.nudge()

@@ -77,8 +77,19 @@ def test_rollback_and_then_no_further(var):
     oldest = ids(var)[1]
     assert f"bundle {oldest} is current again" in recsys(var, "bundles", "rollback").stdout
     assert ids(var) == [oldest]
+    told = json.loads(recsys(var, "audit", "--json").stdout)[0]
+    assert (told["action"], told["subject"]) == ("bundle.rollback", oldest)
     again = recsys(var, "bundles", "rollback", "--json")
     assert (again.returncode, again.stdout) == (2, "")
+    assert ids(var) == [oldest]
+
+
+def test_the_way_back_is_open_while_the_store_is_away(var):
+    oldest = ids(var)[1]
+    (var / "recsys.db").mkdir()
+    done = recsys(var, "bundles", "rollback")
+    assert done.returncode == 0, done.stderr
+    assert "not in the audit log" in done.stderr
     assert ids(var) == [oldest]
 
 

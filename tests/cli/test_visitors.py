@@ -32,6 +32,8 @@ def test_what_is_held_is_shown_and_erased_for_good(typed, tmp_path):
     assert json.loads(typed("visitors", "show", "nobody").out)["events"] == []
     done = typed("visitors", "erase", "anna@example.org", "--yes", "--json")
     assert json.loads(done.out) == {"events": 3}
+    told = json.loads(typed("audit", "--json").out)[0]
+    assert (told["action"], told["subject"]) == ("visitor.erase", "")
     imported(typed, tmp_path)
     assert json.loads(typed("visitors", "show", "anna@example.org").out)["events"] == []
 

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from data import access
+from data.audit import entries
 from data.scope import Scope
 from recsys.types import ArticleId
 from service.app import create_app
@@ -79,6 +80,9 @@ def test_a_withdrawn_article_is_gone_until_it_is_put_again(client, holder, key):
     holder.refresh(int(time.time()))
     assert "daily/fresh" not in shown(client)
     assert client.delete(path, headers=headers).json == {"withdrawn": False}
+    told = [(one.action, one.actor, one.subject) for one in entries(holder.store)]
+    assert told[0][:2] == ("article.withdraw", "cms")
+    assert [action for action, *_ in told].count("article.withdraw") == 1
     put(client, NEW, headers=headers)
     holder.refresh(int(time.time()))
     assert "daily/fresh" in shown(client)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from data import access, keyring
+from data.audit import entries
 from data.scope import Scope
 from service.app import create_app
 from service.holder import Holder
@@ -62,6 +63,8 @@ def test_an_erased_reader_is_forgotten_everywhere(
 ):
     assert not any("unknown" in note for note in notes(client))
     assert client.delete(f"{PATH}reader-3", headers=headers).json == {"events": 4}
+    told = entries(store)[0]
+    assert (told.action, told.subject, told.detail) == ("visitor.erase", "", {})
     holder.refresh(int(time.time()))
     # The bundle in service was made before; it must not answer from what it knows.
     assert any("visitor is unknown" in note for note in notes(client))
