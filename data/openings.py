@@ -4,7 +4,18 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import ColumnElement, String, and_, case, cast, func, literal_column, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    String,
+    and_,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 
 from data.records import article_of
 from data.schema import articles, events
@@ -29,7 +40,9 @@ def hourly(
     since = until - hours * HOUR
     found = {id: np.zeros(hours, np.int64) for id in wanted}
     names = list(found)
-    hour = (events.c.at - since) // HOUR
+    # Written out: PostgreSQL takes two parameters of one value for two expressions to group by.
+    begin, step = literal_column(str(since), BigInteger), literal_column(str(HOUR), BigInteger)
+    hour = (events.c.at - begin) // step
     for first in range(0, len(names), MANY):
         some = tuple_(events.c.site, events.c.key).in_(names[first : first + MANY])
         query = (

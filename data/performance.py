@@ -1,16 +1,16 @@
 """Tells which cards readers click: rates by slot, source, site and more, and what chance may do."""
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 from typing import Any
 
-from scipy import stats
 from sqlalchemy import (
     CTE,
+    BigInteger,
     ColumnElement,
+    CompoundSelect,
     Row,
     Select,
     String,
@@ -23,14 +23,11 @@ from sqlalchemy import (
     union_all,
 )
 
+from data.ratios import Gap, Sums, bounds, few, gap
 from data.schema import events
 from data.store import Store
 from recsys.errors import DataError
-from recsys.experiments import FEW, FEW_CLICKING
 from recsys.types import Kind
-
-WIDE = float(stats.norm.isf(0.025))
-"""Standard errors that an interval of 95 % goes to either side."""
 
 
 class Dimension(StrEnum):
@@ -66,17 +63,6 @@ NUMBERS = {Dimension.SLOT, *TIMES}
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """How far one group's rate is above that of all other cards together."""
-
-    by: float
-    low: float
-    high: float
-    p: float
-    """Of no difference at all, two-sided, for one look at one comparison."""
-
-
-@dataclass(frozen=True, slots=True)
 class Rate:
     """How often the cards of one group were clicked; nothing in it is ever NaN."""
 
@@ -98,7 +84,7 @@ class Rate:
     @property
     def few(self) -> bool:
         """Whether there is too little to say anything: intervals assume many readers."""
-        return self.readers < FEW or self.clicking < FEW_CLICKING
+        return few(self.readers, self.clicking)
 
 
 def click_rates(
@@ -116,19 +102,11 @@ def click_rates(
     hangs together, so errors are over readers: the visitor, without consent the session, without
     either the slate. Raises ``DataError`` where the store fails, or ``only`` has a number.
     """
-    cards = _cards(since, until, only or {})
-    readers = (
-        select(cards.c.reader, func.sum(cards.c.clicked).label("c"), func.count().label("n"))
-        .group_by(cards.c.reader)
-        .cte("readers")
-    )
-    asked: tuple[tuple[Dimension, ...], ...] = ((), *groupings)
-    width = max(map(len, asked))
-    parts = [_part(number, by, cards, readers, width) for number, by in enumerate(asked)]
+    statement = _statement(since, until, groupings, only or {})
     with store.reading() as connection:
-        rows = connection.execute(union_all(*parts)).all()
+        rows = connection.execute(statement).all()
     # All cards as one group are a row even where there are none.
-    sums = [(row.grouping, row, _Sums.of(row)) for row in rows if row.readers]
+    sums = [(row.grouping, row, Sums.of(row._asdict())) for row in rows if row.readers]
     whole = next((one for grouping, _, one in sums if grouping == 0), None)
     found: list[tuple[Rate, ...]] = []
     for number, by in enumerate(groupings, 1):
@@ -137,13 +115,54 @@ def click_rates(
     return found
 
 
+def _statement(
+    since: int,
+    until: int,
+    groupings: Sequence[tuple[Dimension, ...]],
+    only: Mapping[Dimension, str],
+) -> CompoundSelect[Any]:
+    """Ask for the sums of all cards together (grouping 0), then for those of each grouping."""
+    cards = _cards(since, until, only)
+    readers = (
+        select(cards.c.reader, func.sum(cards.c.clicked).label("c"), func.count().label("n"))
+        .group_by(cards.c.reader)
+        .cte("readers")
+    )
+    asked: tuple[tuple[Dimension, ...], ...] = ((), *groupings)
+    width = max(map(len, asked))
+    parts = [_part(number, by, cards, readers, width) for number, by in enumerate(asked)]
+    return union_all(*parts)
+
+
+def events_of_boxes(
+    store: Store, since: int, until: int, only: Mapping[Dimension, str] | None = None
+) -> int:
+    """Return how many events ``click_rates`` would have to read: some 10 µs each."""
+    with store.reading() as connection:
+        return connection.execute(
+            select(func.count()).select_from(events).where(*_wanted(since, until, only or {}))
+        ).scalar_one()
+
+
+def _wanted(since: int, until: int, only: Mapping[Dimension, str]) -> list[ColumnElement[bool]]:
+    if wrong := [str(dimension) for dimension in only if dimension not in COLUMNS]:
+        raise DataError(f"only = {wrong[0]!r}: expected one of {', '.join(COLUMNS)}")
+    return [
+        # The index on times is partial: it serves only who says so, in just these words.
+        events.c.slate != literal_column("''"),
+        events.c.kind.in_([int(Kind.IMPRESSION), int(Kind.CLICK)]),
+        events.c.at >= since,
+        events.c.at < until,
+        *(COLUMNS[dimension] == name for dimension, name in only.items()),
+    ]
+
+
 def _cards(since: int, until: int, only: Mapping[Dimension, str]) -> CTE:
     """Select each card of each slate once: who saw it, whether it was clicked, all dimensions."""
-    kinds = [int(Kind.IMPRESSION), int(Kind.CLICK)]
     # Who is known in one event of a card and not in the other is known.
     visitor, session = func.max(events.c.visitor), func.max(events.c.session)
     reader = func.coalesce(func.nullif(visitor, ""), func.nullif(session, ""), events.c.slate)
-    shown = (
+    return (
         select(
             reader.label("reader"),
             func.max(events.c.kind).label("clicked"),
@@ -151,16 +170,10 @@ def _cards(since: int, until: int, only: Mapping[Dimension, str]) -> CTE:
             (func.max(events.c.position) + 1).label(Dimension.SLOT),
             *(func.max(column).label(name) for name, column in COLUMNS.items()),
         )
-        # The index on times is partial: it serves only who says so, in just these words.
-        .where(events.c.slate != literal_column("''"), events.c.kind.in_(kinds))
-        .where(events.c.at >= since, events.c.at < until)
+        .where(*_wanted(since, until, only))
         .group_by(events.c.slate, events.c.site, events.c.key)
+        .cte("cards")
     )
-    for dimension, name in only.items():
-        if dimension not in COLUMNS:
-            raise DataError(f"only = {str(dimension)!r}: expected one of {', '.join(COLUMNS)}")
-        shown = shown.where(COLUMNS[dimension] == name)
-    return shown.cte("cards")
 
 
 def _part(
@@ -204,45 +217,11 @@ def _part(
 
 def _value(cards: CTE, dimension: Dimension) -> ColumnElement[Any]:
     step = TIMES.get(dimension)
-    return cards.c.at // step * step if step else cards.c[dimension]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Over the readers of a group: clicks c and cards n of each in it, and in all (``c_``)."""
-
-    readers: int
-    clicking: int
-    only: int
-    """Readers who saw no other card."""
-    only_clicking: int
-    """Readers who clicked, and no other card."""
-    c: int
-    n: int
-    cc: int
-    cn: int
-    nn: int
-    c_c: int
-    c_n: int
-    n_c: int
-    n_n: int
-
-    @classmethod
-    def of(cls, row: Row[Any]) -> "_Sums":
-        # PostgreSQL sums to decimals.
-        return cls(**{name: int(row._mapping[name]) for name in cls.__slots__})
-
-    def within(self, rate: float) -> float:
-        """Return the sum of ``(c - rate · n)²``."""
-        return _product(self.cc, self.cn, self.cn, self.nn, rate, rate)
-
-    def across(self, rate: float, other: float) -> float:
-        """Return the sum of ``(c - rate · n) (C - other · N)``, with C and N of all cards."""
-        return _product(self.c_c, self.c_n, self.n_c, self.n_n, rate, other)
-
-
-def _product(cc: int, cn: int, nc: int, nn: int, a: float, b: float) -> float:
-    return cc - b * cn - a * nc + a * b * nn
+    if not step:
+        return cards.c[dimension]
+    # Written out: PostgreSQL takes two parameters of one value for two expressions to group by.
+    seconds = literal_column(str(step), BigInteger)
+    return cards.c.at // seconds * seconds
 
 
 def _named(by: tuple[Dimension, ...], row: Row[Any]) -> tuple[str | int, ...]:
@@ -250,44 +229,8 @@ def _named(by: tuple[Dimension, ...], row: Row[Any]) -> tuple[str | int, ...]:
     return tuple(int(v) if d in NUMBERS else v for d, v in zip(by, values, strict=True))
 
 
-def _rate(of: tuple[str | int, ...], own: _Sums, whole: _Sums | None) -> Rate:
+def _rate(of: tuple[str | int, ...], own: Sums, whole: Sums | None) -> Rate:
     rate = own.c / own.n
-    low, high = _bounds(own, rate)
-    gap = _gap(own, whole) if whole else None
-    return Rate(of, own.n, own.c, own.readers, own.clicking, rate, low, high, gap)
-
-
-def _bounds(own: _Sums, rate: float) -> tuple[float, float]:
-    """Return Wilson's interval for as many independent cards as these are worth.
-
-    That many would have the variance that the ratio has over readers (linearised); never more than
-    there are. Where that variance is 0, nothing is known of what hangs together, and each reader
-    counts as one card. Korn and Graubard (1998); Wilson (1927).
-    """
-    variance = max(own.within(rate), 0.0) / own.n**2
-    if own.readers > 1:
-        variance *= own.readers / (own.readers - 1)
-    tiny = 1e-12 / own.n
-    worth = min(own.n, rate * (1 - rate) / variance) if variance > tiny else own.readers
-    share = WIDE**2 / worth
-    middle = (rate + share / 2) / (1 + share)
-    half = math.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def _gap(own: _Sums, whole: _Sums) -> Gap | None:
-    """Compare a group with all other cards; one reader may have seen both, so they covary."""
-    n, c = whole.n - own.n, whole.c - own.c
-    readers, clicking = whole.readers - own.only, whole.clicking - own.only_clicking
-    if min(own.readers, readers) < FEW or min(own.clicking, clicking) < FEW_CLICKING:
-        return None
-    mine, theirs = own.c / own.n, c / n
-    own_with_rest = own.across(mine, theirs) - _product(
-        own.cc, own.cn, own.cn, own.nn, mine, theirs
-    )
-    rest = whole.within(theirs) - 2 * own.across(theirs, theirs) + own.within(theirs)
-    variance = own.within(mine) / own.n**2 - 2 * own_with_rest / (own.n * n) + rest / n**2
-    error = math.sqrt(max(variance, 0.0) * whole.readers / (whole.readers - 1))
-    by = mine - theirs
-    p = float(2 * stats.norm.sf(abs(by) / error)) if error > 0 else float(by == 0)
-    return Gap(by, by - WIDE * error, by + WIDE * error, p)
+    low, high = bounds(own, rate)
+    apart = gap(own, whole) if whole else None
+    return Rate(of, own.n, own.c, own.readers, own.clicking, rate, low, high, apart)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, request
 
-from data.performance import TIMES, Dimension, Rate, click_rates
+from data.performance import TIMES, Dimension, Rate, click_rates, events_of_boxes
 from service.desk import charts
 from service.desk.differences import verdict
 from service.desk.kept import kept
@@ -20,6 +20,8 @@ USUAL, LONGEST = 7, 92
 """Days that are shown unless somebody asks for others, and how many may be asked for."""
 HOURLY = 2
 """Days up to which hours are drawn, and no longer days."""
+MOST = 2_000_000
+"""Events that a page counts at most: half a minute of one core, which answers readers too."""
 SHOWN = 30
 """Rows of a table; the groups with the most cards are kept."""
 TABLES = {
@@ -80,12 +82,24 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         groupings = [(), (step,), *((dimension,) for dimension in TABLES)]
         return click_rates(holder.store, since, until, *groupings, only=dict(only))
 
+    @kept
+    def told(since: int, until: int, only: tuple[tuple[Dimension, str], ...]) -> int:
+        return events_of_boxes(holder.store, since, until, dict(only))
+
     @desk.get("/clicks")
     def clicks() -> Response:
         asked, errors = read_range(request.args, int(time.time()))
         only = {d: request.args[n][:64] for n, d in FILTERS.items() if request.args.get(n)}
-        overall, over_time, *tables = counted(
-            asked.since, asked.until, asked.step, tuple(only.items())
+        many = told(asked.since, asked.until, tuple(only.items()))
+        if many > MOST:
+            errors["since"] = (
+                f"Boxes told of {many:,} events in these days. Up to {MOST:,} are counted here:"
+                " choose fewer days, one site or one placement."
+            )
+        overall, over_time, *tables = (
+            counted(asked.since, asked.until, asked.step, tuple(only.items()))
+            if many <= MOST
+            else [() for _ in range(2 + len(TABLES))]
         )
         by = dict(zip(TABLES, tables, strict=True))
         step = TIMES[asked.step]

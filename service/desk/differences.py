@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.performance import Dimension, Gap, Rate
+from data.performance import Dimension, Rate
+from data.ratios import Gap
 from recsys.inference import holm
 
 LEVEL = 0.05

@@ -20,4 +20,4 @@ def kept(ask: Callable[P, T]) -> Callable[P, T]:
     again.
     """
     cache: TTLCache[object, T] = TTLCache(MOST, SECONDS)
-    return cached(cache, condition=threading.Condition())(ask)  # type: ignore[no-any-return]
+    return cached(cache, condition=threading.Condition())(ask)

@@ -7,7 +7,7 @@ import numpy as np
 from flask import Blueprint, Response, request
 
 from data.openings import HOUR, hourly, readers
-from data.performance import Dimension, Rate, click_rates
+from data.performance import Dimension, Rate, click_rates, events_of_boxes
 from recsys.engine import Engine
 from recsys.types import ArticleId, Trend, TrendQuery, Window
 from service.desk import charts
@@ -24,6 +24,8 @@ WINDOWS: dict[Window, str] = {
 SHOWN = 8
 """Trends of each site."""
 HOURS = 24
+MOST = 2_000_000
+"""Events of boxes from which on click rates of sites are left to the page of clicks."""
 LITTLE = 50.0
 """Decayed impressions below which nothing is said of an article's click rate."""
 
@@ -40,14 +42,17 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         return readers(holder.store, until - HOUR, until)
 
     @kept
-    def clicked(until: int) -> dict[str, Rate]:
-        (rates,) = click_rates(holder.store, until - HOURS * HOUR, until, (Dimension.PAGE,))
+    def clicked(until: int) -> dict[str, Rate] | None:
+        since = until - HOURS * HOUR
+        if events_of_boxes(holder.store, since, until) > MOST:
+            return None
+        (rates,) = click_rates(holder.store, since, until, (Dimension.PAGE,))
         return {str(rate.of[0]): rate for rate in rates}
 
     @desk.get("/now")
     def now() -> Response:
         given = request.args.get("window", "fast")
-        window: Window = given if given in WINDOWS else "fast"  # type: ignore[assignment]
+        window: Window = given if given in WINDOWS else "fast"
         engine, moment = holder.engine, int(time.time())
         # To the minute: who reloads asks the same again, and is answered from memory.
         until = moment // SECONDS * SECONDS + SECONDS
@@ -62,7 +67,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
                 "id": site,
                 "name": settings.site_name(site),
                 "readers": last_hour.get(site, 0),
-                "rate": rates.get(site),
+                "rate": rates.get(site) if rates else None,
                 "trends": [_shown(engine, trend, counts[trend.article]) for trend in trends],
             }
             for site, trends in found.items()
@@ -70,6 +75,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         return page(
             "now.html",
             sites=sites,
+            many=rates is None,
             window=window,
             windows=WINDOWS,
             moment=moment,

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -13,7 +14,8 @@ from sqlalchemy import delete, event
 from sqlalchemy.dialects import postgresql
 
 from data import performance, schema
-from data.performance import WIDE, Dimension, click_rates
+from data.performance import Dimension, click_rates, events_of_boxes
+from data.ratios import WIDE
 from data.store import Store
 from recsys.errors import DataError
 from recsys.types import ArticleId, Event, Kind
@@ -201,6 +203,9 @@ def test_cards_of_some_pages_only(store: Store) -> None:
     wanted = {Dimension.PAGE: "guide", Dimension.PLACEMENT: "x"}
     ((rate,),) = click_rates(store, 0, DAY, (Dimension.SLOT,), only=wanted)
     assert (rate.of, rate.impressions) == ((4,), 1)
+    assert events_of_boxes(store, 0, DAY, wanted) == 1
+    assert events_of_boxes(store, 0, DAY) == 4
+    assert events_of_boxes(store, 1, DAY) == 0
     with pytest.raises(DataError, match="slot"):
         click_rates(store, 0, DAY, (), only={Dimension.SLOT: "1"})
 
@@ -229,7 +234,11 @@ def test_only_the_range_of_boxes_is_read(store: Store) -> None:
     assert not any(step.startswith("SCAN events") for step in steps)
 
 
-def test_postgresql_is_asked_in_words_it_knows() -> None:
-    cards = performance._cards(0, DAY, {})
-    words = str(cards.select().compile(dialect=postgresql.dialect()))
+def test_postgresql_groups_by_nothing_that_it_would_take_for_two_things() -> None:
+    statement = performance._statement(0, DAY, ALL, {Dimension.PAGE: "daily"})
+    words = str(statement.compile(dialect=postgresql.dialect()))
     assert "events.slate != ''" in words
+    grouped = re.findall(r"GROUP BY (.*?)(?:\) AS| UNION|\n|$)", words)
+    assert len(grouped) == 3 + 2 * len(ALL)  # cards, readers, all cards; each by reader, then not
+    assert not any("%(" in one for one in grouped)
+    assert any("86400" in one for one in grouped)

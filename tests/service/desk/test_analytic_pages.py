@@ -12,6 +12,7 @@ from data.audit import Actor
 from data.scope import Scope
 from recsys.rules import Action, Aim, Rule
 from recsys.types import Event, Kind, Tone
+from service.desk import clicks, now
 from service.desk.clicks import DAY, LONGEST, Range, read_range
 
 NOW = int(time.time())
@@ -149,6 +150,17 @@ def test_few_readers_are_called_few_and_nothing_is_made_of_them(viewer, store, a
     assert "These are too few to say more" in page
     assert "Nothing can be compared yet" in page
     assert "too few" in section(page, "Click rate by slot", "Click rate by source")
+
+
+def test_more_than_can_be_counted_is_refused_in_words(viewer, store, articles, monkeypatch):
+    store.put_events(boxes(articles, 20))
+    monkeypatch.setattr(clicks, "MOST", 100)
+    monkeypatch.setattr(now, "MOST", 10)
+    answer = viewer.get("/desk/clicks")
+    assert answer.status_code == 422
+    assert "Up to 100 are counted here" in answer.text
+    assert "No box has told" not in answer.text
+    assert "too busy to count" in viewer.read("/desk/now")
 
 
 def test_reloading_does_not_ask_the_store_again(viewer, store, articles):

@@ -1,6 +1,7 @@
 """What is called more than chance is so after counting how often it was looked for."""
 
-from data.performance import Dimension, Gap, Rate
+from data.performance import Dimension, Rate
+from data.ratios import Gap
 from service.desk.differences import verdict
 
 SLOT, SITE = Dimension.SLOT, Dimension.SITE
