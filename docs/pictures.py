@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 HERE = Path(__file__).parent
@@ -17,8 +18,8 @@ FLAGS += " --disable-component-update --disable-sync"
 MARGIN = 32
 WIDE, PHONE = {"width": 1100, "height": 1000}, {"width": 390, "height": 844}
 DESK = [
-    ("desk.png", "/desk/rules", "light", WIDE),
-    ("desk-dark.png", "/desk/tone", "dark", WIDE),
+    ("desk.png", "/desk/box?article={article}", "light", WIDE),
+    ("desk-dark.png", "/desk/clicks", "dark", WIDE),
     ("desk-phone.png", "/desk/now", "light", PHONE),
 ]
 """Pictures of the desk: each a file, an address, a colour scheme and a size."""
@@ -34,7 +35,10 @@ def main(address: str = "http://127.0.0.1:8000", article: str = "") -> None:
         for scheme, name in (("light", "widget.png"), ("dark", "widget-dark.png")):
             take(browser, address, article, scheme, HERE / name)
         if key := os.environ.get("DESK_KEY"):
-            for name, path, scheme, size in DESK:
+            trend = httpx.get(f"{address}/v1/trending", params={"n": 1}).json()["items"][0]
+            on_top = f"{trend['site']}/{trend['key']}"
+            for name, page, scheme, size in DESK:
+                path = page.format(article=on_top)
                 take_desk(browser, address, key, path, scheme, size, HERE / name)
         browser.close()
 
