@@ -64,16 +64,18 @@ def line(
     *,
     step: int,
     said: str,
+    top: float = 0.0,
 ) -> Markup:
     """Return shares over time as a line in the band of its interval; ``said`` tells what it is.
 
-    Times are UTC seconds, ``step`` apart where nothing is missing: where something is, the line
-    breaks. Percentages stand at the side and dates below.
+    The scale ends at ``top``, or where its own values do. Times are UTC seconds, ``step`` apart
+    where nothing is missing: where something is, the line breaks. Percentages stand at the side and
+    dates below.
     """
     if not at:
         return Markup("")
     first, last = min(at), max(at)
-    top = ceiling(max(high))
+    top = top or ceiling(max(high))
     wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def place(when: int, share: float) -> tuple[float, float]:

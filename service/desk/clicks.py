@@ -1,5 +1,6 @@
 """Shows how often cards are clicked, by what and since when, and what of it may be chance."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ TABLES = {
     Dimension.BUNDLE: "Bundle",
     Dimension.ARM: "Arm of an experiment",
 }
+LINES = 6
+"""Groups that are drawn over time, each by itself: those with the most cards."""
 FILTERS = {"page": Dimension.PAGE, "placement": Dimension.PLACEMENT}
 NOTHING = {
     Dimension.SLOT: "not told",
@@ -72,14 +75,29 @@ class Table:
     """Where the scale of its bars ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One group over time."""
+
+    group: Rate
+    """Named by its first value alone; the rest is that of its first step."""
+    rates: tuple[Rate, ...]
+    drawing: str
+
+
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/clicks``."""
 
     @kept
     def counted(
-        since: int, until: int, step: Dimension, only: tuple[tuple[Dimension, str], ...]
+        since: int,
+        until: int,
+        step: Dimension,
+        apart: Dimension | None,
+        only: tuple[tuple[Dimension, str], ...],
     ) -> list[tuple[Rate, ...]]:
-        groupings = [(), (step,), *((dimension,) for dimension in TABLES)]
+        courses = [(apart, step)] if apart else []
+        groupings = [(), (step,), *((dimension,) for dimension in TABLES), *courses]
         return click_rates(holder.store, since, until, *groupings, only=dict(only))
 
     @kept
@@ -96,12 +114,14 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
                 f"Boxes told of {many:,} events in these days. Up to {MOST:,} are counted here:"
                 " choose fewer days, one site or one placement."
             )
+        wanted = request.args.get("apart", "")
+        apart = Dimension(wanted) if wanted in set(TABLES) else None
         overall, over_time, *tables = (
-            counted(asked.since, asked.until, asked.step, tuple(only.items()))
+            counted(asked.since, asked.until, asked.step, apart, tuple(only.items()))
             if many <= MOST
-            else [() for _ in range(2 + len(TABLES))]
+            else [() for _ in range(2 + len(TABLES) + bool(apart))]
         )
-        by = dict(zip(TABLES, tables, strict=True))
+        by = dict(zip(TABLES, tables, strict=False))
         step = TIMES[asked.step]
         return page(
             "clicks.html",
@@ -111,6 +131,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             given={
                 "since": _day(asked.since),
                 "until": _day(asked.until - DAY),
+                "apart": apart or "",
                 **{name: only.get(dimension, "") for name, dimension in FILTERS.items()},
             },
             sites={site: settings.site_name(site) for site in settings.sites or holder.sites()},
@@ -118,7 +139,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             overall=overall[0] if overall else None,
             over_time=over_time,
             drawing=_drawn(over_time, step),
-            named_time=lambda rate: charts.date(int(rate.of[0]), step),
+            courses=_courses(tables[-1], step) if apart else [],
+            named_time=lambda rate: charts.date(int(rate.of[-1]), step),
             tables=[_table(dimension, rates) for dimension, rates in by.items() if rates],
             verdict=verdict(by),
             named=_namer(settings),
@@ -170,20 +192,36 @@ def _table(dimension: Dimension, rates: tuple[Rate, ...]) -> Table:
     return Table(dimension, TABLES[dimension], shown, len(rates) - len(shown), top)
 
 
-def _drawn(over_time: tuple[Rate, ...], step: int) -> str:
+def _courses(rates: tuple[Rate, ...], step: int) -> list[Course]:
+    """Return the groups with the most cards over time, on one scale."""
+    groups: dict[str | int, list[Rate]] = {}
+    for rate in rates:
+        groups.setdefault(rate.of[0], []).append(rate)
+    size = {value: sum(rate.impressions for rate in own) for value, own in groups.items()}
+    most = set(sorted(size, key=lambda value: -size[value])[:LINES])
+    high = [rate.high for value in most for rate in groups[value] if not rate.few]
+    top = charts.ceiling(max(high, default=0.0))
+    return [
+        Course(dataclasses.replace(own[0], of=(value,)), tuple(own), _drawn(tuple(own), step, top))
+        for value, own in groups.items()
+        if value in most
+    ]
+
+
+def _drawn(over_time: tuple[Rate, ...], step: int, top: float = 0.0) -> str:
     known = [rate for rate in over_time if not rate.few]
     if not known:
         return ""
     best, worst = (choose(known, key=lambda rate: rate.rate) for choose in (max, min))
     said = (
         f"Click rate over time, {len(known)} points: lowest {charts.percent(worst.rate)} on"
-        f" {charts.date(int(worst.of[0]), step)}, highest {charts.percent(best.rate)} on"
-        f" {charts.date(int(best.of[0]), step)}. The table below has all of them."
+        f" {charts.date(int(worst.of[-1]), step)}, highest {charts.percent(best.rate)} on"
+        f" {charts.date(int(best.of[-1]), step)}. The table below has all of them."
     )
     at, values, low, high = zip(
-        *((int(rate.of[0]), rate.rate, rate.low, rate.high) for rate in known), strict=True
+        *((int(rate.of[-1]), rate.rate, rate.low, rate.high) for rate in known), strict=True
     )
-    return charts.line(at, values, low, high, step=step, said=said)
+    return charts.line(at, values, low, high, step=step, said=said, top=top)
 
 
 def _namer(settings: Settings) -> Callable[[Dimension, Rate], str]:

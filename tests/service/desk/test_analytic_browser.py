@@ -24,6 +24,7 @@ PHONE, WIDE = {"width": 375, "height": 740}, {"width": 1200, "height": 900}
 PAGES = [
     "/desk/now",
     "/desk/clicks",
+    "/desk/clicks?apart=slot",
     "/desk/clicks?since=never",
     "/desk/unseen?days=7",
     "/desk/box?article=culture/a-50",

@@ -137,6 +137,20 @@ def test_clicks_over_time_are_drawn_and_stand_beside_as_numbers(viewer, store, a
     assert "Click rate by hour" in hours.text
 
 
+def test_each_slot_source_site_bundle_and_arm_can_be_followed_over_time(viewer, store, articles):
+    store.put_events(boxes(articles))
+    page = viewer.get("/desk/clicks?apart=slot").text
+    assert [f"Slot: {n}</h3>" in page for n in (1, 2, 3, 4)] == [True] * 4
+    first = section(page, "Slot: 1</h3>", "Slot: 2</h3>")
+    assert section(first, '<svg class="line"', "</svg>").count("<circle") == 3
+    assert first.count('<th scope="row"') == 3
+    ends = {section(page, f"Slot: {n}</h3>", "</svg>").split('class="tick"')[3] for n in (1, 4)}
+    assert len(ends) == 1  # one scale
+    for apart in ("source", "site", "page", "bundle", "arm", "placement"):
+        assert "</h3>" in viewer.get(f"/desk/clicks?apart={apart}").text
+    assert "</h3>" not in viewer.get("/desk/clicks?apart=nonsense").text
+
+
 def test_clicks_of_one_site_and_of_some_days_only(viewer, store, articles):
     store.put_events(boxes(articles, 40))
     assert "of 240 cards" in viewer.read("/desk/clicks?page=travel")
