@@ -65,16 +65,17 @@ def line(
     step: int,
     said: str,
     top: float = 0.0,
+    within: tuple[int, int] | None = None,
 ) -> Markup:
     """Return shares over time as a line in the band of its interval; ``said`` tells what it is.
 
-    The scale ends at ``top``, or where its own values do. Times are UTC seconds, ``step`` apart
-    where nothing is missing: where something is, the line breaks. Percentages stand at the side and
-    dates below.
+    The scale ends at ``top`` and the times are those ``within``, or both as far as its own values
+    go. Times are UTC seconds, ``step`` apart where nothing is missing: where something is, the line
+    breaks. Percentages stand at the side and dates below.
     """
     if not at:
         return Markup("")
-    first, last = min(at), max(at)
+    first, last = within or (min(at), max(at))
     top = top or ceiling(max(high))
     wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 

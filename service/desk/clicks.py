@@ -201,14 +201,25 @@ def _courses(rates: tuple[Rate, ...], step: int) -> list[Course]:
     most = set(sorted(size, key=lambda value: -size[value])[:LINES])
     high = [rate.high for value in most for rate in groups[value] if not rate.few]
     top = charts.ceiling(max(high, default=0.0))
+    times = [int(rate.of[-1]) for rate in rates] or [0]
+    within = min(times), max(times)
     return [
-        Course(dataclasses.replace(own[0], of=(value,)), tuple(own), _drawn(tuple(own), step, top))
+        Course(
+            dataclasses.replace(own[0], of=(value,)),
+            tuple(own),
+            _drawn(tuple(own), step, top, within),
+        )
         for value, own in groups.items()
         if value in most
     ]
 
 
-def _drawn(over_time: tuple[Rate, ...], step: int, top: float = 0.0) -> str:
+def _drawn(
+    over_time: tuple[Rate, ...],
+    step: int,
+    top: float = 0.0,
+    within: tuple[int, int] | None = None,
+) -> str:
     known = [rate for rate in over_time if not rate.few]
     if not known:
         return ""
@@ -221,7 +232,7 @@ def _drawn(over_time: tuple[Rate, ...], step: int, top: float = 0.0) -> str:
     at, values, low, high = zip(
         *((int(rate.of[-1]), rate.rate, rate.low, rate.high) for rate in known), strict=True
     )
-    return charts.line(at, values, low, high, step=step, said=said, top=top)
+    return charts.line(at, values, low, high, step=step, said=said, top=top, within=within)
 
 
 def _namer(settings: Settings) -> Callable[[Dimension, Rate], str]:
