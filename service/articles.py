@@ -35,7 +35,8 @@ class Batch(BaseModel):
         min_length=1,
         max_length=MOST,
         description="Each holds site, key, url, title and published, and as known body, section, "
-        "tags, authors, language, image, sponsored, tone (grave, light) and expires.",
+        "tags, authors, language, image, sponsored, tone (grave, light, neutral; without one "
+        "the classifier judges) and expires.",
     )
 
 
