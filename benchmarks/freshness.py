@@ -1,4 +1,4 @@
-"""Prints how long it takes until what is published, read, taken down or retrained shows in answers.
+"""Prints how long it takes until what is published, read, ruled, taken down or retrained shows.
 
 Usage: python benchmarks/freshness.py [ROUNDS]. A tiny sample network is served by two workers and
 read by a simulated audience all the while; each time counts until ten answers in a row, each over
@@ -26,7 +26,7 @@ SITE = "daily"
 
 
 def main(rounds: int) -> None:
-    """Measure ``rounds`` articles, clicks and takedowns, and four bundle swaps."""
+    """Measure ``rounds`` articles, clicks, rules and takedowns, and four bundle swaps."""
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as folder:
         demo = subprocess.Popen(
@@ -54,14 +54,17 @@ def main(rounds: int) -> None:
 
 def _measure(url: str, place: Path, rounds: int) -> None:
     token = subprocess.run(
-        [RECSYS, "--var", str(place), "keys", "create", "x", "--scope=articles", "--scope=events"],
+        [
+            *(RECSYS, "--var", str(place), "keys", "create", "x"),
+            *("--scope=articles", "--scope=events", "--scope=editor"),
+        ],
         capture_output=True,
         text=True,
         check=True,
     ).stdout.strip()
     headers = {"Authorization": f"Bearer {token}"}
     time.sleep(2)
-    published, read, withdrawn = [], [], []
+    published, read, blocked, unblocked, withdrawn = [], [], [], [], []
     for number in range(rounds):
         key = f"fresh-{number}"
         row = {"site": SITE, "key": key, "url": f"/demo/{SITE}/{key}", "title": f"Fresh {number}"}
@@ -74,12 +77,19 @@ def _measure(url: str, place: Path, rounds: int) -> None:
         ]
         httpx.post(f"{url}/v1/events", json={"events": reads}, headers=headers)
         read.append(_until(lambda key=key: key in _trending(url)))
+        rule = {"action": "block", "aim": "article", "value": f"{SITE}/{key}", "reason": "timed"}
+        made = httpx.post(f"{url}/v1/rules", json=rule, headers=headers).raise_for_status().json()
+        blocked.append(_until(lambda key=key: key not in _trending(url)))
+        httpx.delete(f"{url}/v1/rules/{made['id']}", headers=headers).raise_for_status()
+        unblocked.append(_until(lambda key=key: key in _trending(url)))
         httpx.delete(f"{url}/v1/articles/{SITE}/{key}", headers=headers)
         withdrawn.append(_until(lambda key=key: key not in _shown(url)))
     print(f"{'seconds until':<28} {'p50':>6} {'p90':>6} {'max':>6}   ({rounds} rounds)")
     for name, times in (
         ("an article can be shown", published),
         ("its readers make it trend", read),
+        ("an editor's block is obeyed", blocked),
+        ("and forgotten when undone", unblocked),
         ("a takedown is gone", withdrawn),
     ):
         p50, p90, most = np.quantile(times, [0.5, 0.9, 1.0])
