@@ -30,12 +30,17 @@ def rollback(root: Path) -> str:
 
     Raises ``BundleMissing`` where there is none before.
     """
-    left, *before = history(root) or [""]
-    before = [old for old in before if (root / old / manifest.NAME).is_file()]
+    before = earlier(root)
     if not before:
-        raise BundleMissing(f"no bundle was current before {left or 'none'!r}; see: recsys train")
+        left = (history(root) or ["none"])[0]
+        raise BundleMissing(f"no bundle was current before {left!r}; see: recsys train")
     _point(root, before)
     return before[0]
+
+
+def earlier(root: Path) -> list[str]:
+    """Return the bundles that can be gone back to, the last one that was current first."""
+    return [old for old in history(root)[1:] if (root / old / manifest.NAME).is_file()]
 
 
 def current(root: Path) -> str:

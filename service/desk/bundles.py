@@ -25,6 +25,10 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/bundles`` and a page of each."""
     root = settings.bundles
 
+    def before() -> str:
+        """Return what a rollback would make current, empty where there is nothing."""
+        return (shelf.earlier(root) or [""])[0]
+
     @desk.get("/bundles", endpoint="bundles")
     def every() -> Response:
         return _list()
@@ -40,7 +44,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         try:
             # Written down first: what cannot be written down is not done.
             with holder.store.writing() as connection:
-                now, who, then = int(time.time()), session.actor(), _before()
+                now, who, then = int(time.time()), session.actor(), before()
                 audit.record(connection, who, "bundle.rollback", then, now, left=left)
                 shelf.rollback(root)
         except BundleError as error:
@@ -63,16 +67,11 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             bundles=[_shown(stated) for stated in shelf.list_bundles(root)],
             damaged=shelf.unreadable(root),
             current=(shelf.history(root) or [""])[0],
-            before=_before(),
+            before=before(),
             state=holder.state,
             done=DONE.get(request.args.get("done", "")),
             errors=errors,
         )
-
-    def _before() -> str:
-        """Return the bundle that a rollback would make current, empty where there is none."""
-        past = shelf.history(root)[1:]
-        return next((id for id in past if (root / id / manifest.NAME).is_file()), "")
 
     def _shown(stated: Manifest) -> dict[str, Any]:
         past = shelf.history(root)
