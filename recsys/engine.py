@@ -20,11 +20,10 @@ from recsys.quotas import Quotas
 from recsys.ranker import Ranker
 from recsys.rulings import Pin
 from recsys.situation import Situation, resolve
-from recsys.tables import TONES
 from recsys.trace import Trace
 from recsys.tracing import Answer, trace
 from recsys.trending import chart
-from recsys.types import ArticleId, Card, Item, Query, Slate, Tone, Trend, TrendQuery
+from recsys.types import ArticleId, Card, Item, Query, Slate, Trend, TrendQuery
 
 REASONS = {
     "related": "On a related subject",
@@ -232,16 +231,16 @@ class Engine:
         if pins:
             ranked = ranked.with_rows(np.array([pin.row for pin in pins], np.int32))
         rows = ranked.rows
-        tone, paid = situation.tone(rows), catalogue.sponsored[rows]
+        grave, soft = situation.sides(rows)
         choices = Choices(
             scores=ranked.scores,
             site=catalogue.site[rows],
             section=catalogue.section[rows],
             story=catalogue.story[rows],
             vectors=self.live.vectors(rows),
-            sponsored=paid,
-            grave=tone == TONES.index(Tone.GRAVE),
-            soft=paid | (tone == TONES.index(Tone.LIGHT)),
+            sponsored=catalogue.sponsored[rows],
+            grave=grave,
+            soft=soft,
         )
         quotas = Quotas.of(policy, situation.site, n, catalogue.sites, catalogue.sections)
         wanted = [(pin.slot - 1, int(np.flatnonzero(rows == pin.row)[0])) for pin in pins]
@@ -308,10 +307,8 @@ def _in_tone(situation: Situation, chosen: Int32, rows: Int32) -> Bool:
     """Return bool[k]: which rows change nothing in whether a slate is grave."""
     if not situation.policy.tone.slate:
         return np.ones(len(rows), np.bool_)
-    grave = TONES.index(Tone.GRAVE)
-    if (situation.tone(chosen) == grave).any():
-        return ~situation.soft(rows)
-    return np.asarray(situation.tone(rows) != grave, np.bool_)
+    grave, soft = situation.sides(rows)
+    return ~soft if situation.sides(chosen)[0].any() else ~grave
 
 
 WIDE = 2000

@@ -73,9 +73,9 @@ class Situation:
         if self.policy.max_age or self.policy.sections:
             found["age"] = self._young(rows)
         if self.policy.tone.page and self.tone_of_page == Tone.GRAVE:
-            found["tone"] = ~self.soft(rows)
+            found["tone"] = ~self.sides(rows)[1]
         elif self.policy.tone.page and self.tone_of_page == Tone.LIGHT:
-            found["tone"] = self.tone(rows) != TONES.index(Tone.GRAVE)
+            found["tone"] = ~self.sides(rows)[0]
         return found
 
     @property
@@ -87,10 +87,11 @@ class Situation:
         """Return int8[k]: codes of tones, as ``tones`` tells them."""
         return tones(self.view, rows, self.policy)
 
-    def soft(self, rows: Int32) -> Bool:
-        """Return bool[k]: what is too light, or paid for, to stand beside grave news."""
-        light: Bool = self.tone(rows) == TONES.index(Tone.LIGHT)
-        return light | self.view.catalogue.sponsored[rows]
+    def sides(self, rows: Int32) -> tuple[Bool, Bool]:
+        """Return bool[k] twice: what is grave, and what is too light or paid for to stand by it."""
+        tone = self.tone(rows)
+        light: Bool = tone == TONES.index(Tone.LIGHT)
+        return tone == TONES.index(Tone.GRAVE), light | self.view.catalogue.sponsored[rows]
 
     def _young(self, rows: Int32) -> Bool:
         """Return bool[k]: what is not older than the policy lets it be."""
