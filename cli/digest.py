@@ -87,7 +87,7 @@ def digest(
     reader = setup.load_keyring().visitor(visitor)
     entries, notes = _mix(setup, Query(site, moment, visitor=reader, n=n), service)
     letter = letters.compose(
-        entries, setup.sites.get(site, Site()), _name(setup, site), moment, subject
+        entries, setup.sites.get(site, Site()), setup.site_name(site), moment, subject
     )
     if json:
         content = _json(letter, site, moment, entries, notes)
@@ -122,14 +122,9 @@ def _mix(setup: Setup, query: Query, service: str) -> "tuple[list[Entry], list[s
             query,
             lambda ids: teasers(store, ids),
             service,
-            lambda site: _name(setup, site),
+            setup.site_name,
         )
     return entries, [*notes, *unusual]
-
-
-def _name(setup: Setup, site: str) -> str:
-    """Return what readers call a site, empty for none."""
-    return setup.sites.get(site, Site()).name or site
 
 
 def _json(

@@ -67,13 +67,12 @@ def _table(setup: Setup, engine: Any, slate: Any, now: int) -> Table:
     table.columns[0].justify = table.columns[5].justify = table.columns[6].justify = "right"
     for rank, item in enumerate(slate.items, start=1):
         card = engine.card(item.article)
-        name = setup.sites[card.site].name if card.site in setup.sites else ""
         title = Text(card.title)
         if card.sponsored:
             title.append(" (sponsored)", "dim")
         table.add_row(
             str(rank),
-            Text(name or card.site),  # text, not markup: a name may hold [brackets]
+            Text(setup.site_name(card.site)),  # text, not markup: a name may hold [brackets]
             title,
             item.source,
             item.reason,

@@ -64,6 +64,10 @@ class Setup:
         """File of this installation's secrets."""
         return Path(os.environ.get("RECSYS_KEYRING") or self.var / "keyring.json")
 
+    def site_name(self, site: str) -> str:
+        """Return what readers call a site: its id where it has no name."""
+        return self.sites.get(site, Site()).name or site
+
     def load_keyring(self) -> Keyring:
         """Return this installation's secrets, making them on first use."""
         return keyrings.load(self.keyring, int(time.time()))
