@@ -107,7 +107,7 @@ class Matcher:
             if row < 0:
                 return np.empty(0, np.int32)
             if rule.action == Action.STOP:
-                return np.flatnonzero(catalogue.story == catalogue.story[row]).astype(np.int32)
+                return catalogue.tellings(row)
             return np.array([row], np.int32)
         if rule.aim == Aim.SECTION:
             wanted = rule.value.strip().lower()

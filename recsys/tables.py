@@ -56,6 +56,10 @@ class Catalogue:
         """Return the (site, key) of a row."""
         return ArticleId.parse(self.ids[row])
 
+    def tellings(self, row: int) -> Int32:
+        """Return int32[k]: the rows that tell the story of one, itself among them."""
+        return np.flatnonzero(self.story == self.story[row]).astype(np.int32)
+
     @classmethod
     def of(cls, articles: Sequence[Article], story: Int32 | None = None) -> "Catalogue":
         """Build the columns of articles; without ``story`` each article is its own story."""

@@ -40,6 +40,14 @@ def bearer(holder: Holder) -> ApiKey | None:
     return key
 
 
+def decides(key: ApiKey, site: str) -> bool:
+    """Return whether a key may make or undo rules for pages of a site, empty for all sites.
+
+    A rule for all sites is none for a key of some.
+    """
+    return key.may(Scope.EDITOR, site) if site else key.may(Scope.EDITOR) and not key.sites
+
+
 def actor(key: ApiKey) -> Actor:
     """Return who sends this request, for the audit log."""
     return Actor(key.name, key.id, g.request_id)

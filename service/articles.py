@@ -18,7 +18,7 @@ from recsys.types import Article, ArticleId
 from service import access
 from service.events import Refused
 from service.holder import Holder
-from service.problems import DESCRIBED, answer
+from service.problems import DESCRIBED, answer, away
 from service.settings import Settings
 from service.wire import respond
 
@@ -101,7 +101,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         try:
             counts = holder.store.put_articles(good, revive=True)
         except RecsysError:
-            return _store_away()
+            return away("The store cannot be written now; send it again.")
         holder.nudge()
         return respond(
             {"new": counts.new, "changed": counts.changed, "same": counts.same, "refused": refused}
@@ -130,7 +130,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
                 lambda connection: record(connection, who, "article.withdraw", str(id), now),
             )
         except RecsysError:
-            return _store_away()
+            return away("The store cannot be written now; send it again.")
         holder.nudge()
         return respond({"withdrawn": bool(down)})
 
@@ -151,9 +151,3 @@ def _article(row: dict[str, Any], key: ApiKey, settings: Settings) -> Article | 
     if not key.may(Scope.ARTICLES, made.site):
         return Fault("site", f"the key may not write for the site {made.site!r}")
     return made
-
-
-def _store_away() -> Response:
-    response = answer(503, "The store cannot be written now; send it again.")
-    response.headers["Retry-After"] = "5"
-    return response

@@ -12,7 +12,7 @@ from data.scope import Scope
 from recsys.errors import RecsysError
 from service import access
 from service.holder import Holder
-from service.problems import DESCRIBED, answer
+from service.problems import DESCRIBED, away
 from service.wire import Parameters, respond
 
 TAG = Tag(name="audit", description="Who changed what by hand.")
@@ -64,9 +64,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
         try:
             found = audit.entries(holder.store, query.most, query.before, query.since)
         except RecsysError:
-            response = answer(503, "The store cannot be read now; ask again.")
-            response.headers["Retry-After"] = "5"
-            return response
+            return away("The store cannot be read now; ask again.")
         return respond({"entries": [dataclasses.asdict(entry) for entry in found]})
 
     return api

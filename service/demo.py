@@ -94,10 +94,9 @@ def _page(
 
 
 def _sites(holder: Holder, settings: Settings) -> list[dict[str, str]]:
-    ids = list(settings.sites) or holder.sites()
     return [
         {"id": id, "name": settings.site_name(id), "look": f"look-{place % LOOKS}"}
-        for place, id in enumerate(ids)
+        for place, id in enumerate(holder.sites())
     ]
 
 

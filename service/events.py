@@ -15,7 +15,7 @@ from service import access, metrics
 from service.holder import Holder
 from service.limits import Gate, is_bot
 from service.posted import Fault, Sender, event
-from service.problems import DESCRIBED, answer
+from service.problems import DESCRIBED, answer, away
 from service.settings import Settings
 from service.wire import respond
 
@@ -152,9 +152,7 @@ def _take(
     try:
         counts = holder.store.put_events(events)
     except RecsysError:
-        response = answer(503, "The store cannot be written now; nothing was kept, send it again.")
-        response.headers["Retry-After"] = "5"
-        return response
+        return away("The store cannot be written now; nothing was kept, send it again.")
     metrics.EVENTS.labels("accepted").inc(counts.new)
     metrics.EVENTS.labels("repeated").inc(counts.same)
     body = {"accepted": counts.new, "repeated": counts.same, "refused": refused}
@@ -171,7 +169,7 @@ def _take(
 
 def _refuse_unknown(made: Event, sender: Sender, holder: Holder, settings: Settings) -> None:
     site = made.article.site
-    if site not in (settings.sites or holder.sites()):
+    if site not in holder.sites():
         raise Fault("site", f"{site!r} is not a site of this network", "site")
     # Systems may be ahead of their articles; a browser stands on one.
     if sender.key is None and not holder.knows(made.article):

@@ -102,7 +102,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         title and among its categories.
         """
         # Before the first article nobody knows the sites, so none is unknown.
-        known = list(settings.sites) or holder.sites() or [path.site]
+        known = holder.sites() or [path.site]
         if path.site not in known:
             abort(404, f"The network has no site {path.site!r}; it has {', '.join(known)}.")
         made = _feed(path, query, holder, settings)

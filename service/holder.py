@@ -115,8 +115,8 @@ class Holder:
             return self._store
 
     def sites(self) -> list[str]:
-        """Return the sites that have articles."""
-        return sorted(self._served.live.view.catalogue.sites)
+        """Return the sites of the network: as configured, else those that have articles."""
+        return list(self._settings.sites) or sorted(self._served.live.view.catalogue.sites)
 
     def knows(self, article: ArticleId) -> bool:
         """Return whether an article is known here, be it withdrawn."""

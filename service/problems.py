@@ -51,6 +51,13 @@ def answer(status: int, detail: str, **members: Any) -> Response:
     return response
 
 
+def away(detail: str) -> Response:
+    """Return a 503: the store cannot be had for a moment."""
+    response = answer(503, detail)
+    response.headers["Retry-After"] = "5"
+    return response
+
+
 def invalid(error: ValidationError) -> Response:
     """Return a 422 that names each parameter at fault."""
     errors = [

@@ -109,7 +109,7 @@ def _drawn(
 ) -> dict[str, Any]:
     def sign(drawn: Slate) -> str:
         # A slate for a site that nobody knows proves no page.
-        site = query.site if query.site in (settings.sites or holder.sites()) else ""
+        site = query.site if query.site in holder.sites() else ""
         return slates.sign(drawn, site, query.now, holder.keyring, arm, query.place)
 
     card = cards(engine.card, settings, ask.visitor)

@@ -16,7 +16,7 @@ from recsys.rules import SLOTS, Action, Aim, Rule
 from recsys.types import NEVER, Tone
 from service import access
 from service.holder import Holder
-from service.problems import DESCRIBED, answer
+from service.problems import DESCRIBED, answer, away
 from service.settings import Settings
 from service.wire import Parameters, respond
 
@@ -120,7 +120,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             store = holder.store
             found = rules.active(store, now) if query.active else rules.rules(store)
         except RecsysError:
-            return _store_away()
+            return away("The store cannot be used now; send it again.")
         return respond({"rules": [rules.plain(rule, now) for rule in found]})
 
     @api.post("/rules", responses={201: RuleOut, **refusals})
@@ -131,7 +131,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         makes rules for the pages of these, one at a time.
         """
         key: ApiKey = g.key
-        if not _opens(key, body.site):
+        if not access.decides(key, body.site):
             return _forbidden(key)
         now = int(time.time())
         try:
@@ -144,7 +144,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
         except rules.Unfit as error:
             return _unusable(error)
         except RecsysError:
-            return _store_away()
+            return away("The store cannot be used now; send it again.")
         holder.nudge()
         return respond(rules.plain(made, now), 201)
 
@@ -161,14 +161,14 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             rule = rules.rule(holder.store, path.id)
             if rule is None:
                 return answer(404, f"There is no rule {path.id!r}.")
-            if not _opens(key, rule.site):
+            if not access.decides(key, rule.site):
                 return _forbidden(key)
             done = rules.undo(holder.store, path.id, access.actor(key), now, query.reason)
             rule = rules.rule(holder.store, path.id)
         except rules.Unfit as error:
             return _unusable(error)
         except RecsysError:
-            return _store_away()
+            return away("The store cannot be used now; send it again.")
         assert rule is not None
         if not done:
             state = rules.state(rule, now)
@@ -185,11 +185,6 @@ def _rule(body: New, key: ApiKey, now: int) -> Rule:
     return Rule("", **fields, end=end, author=key.name, created=now)
 
 
-def _opens(key: ApiKey, site: str) -> bool:
-    # A rule for all sites is none for a key of some.
-    return key.may(Scope.EDITOR, site) if site else not key.sites
-
-
 def _forbidden(key: ApiKey) -> Response:
     sites = ", ".join(key.sites)
     return answer(403, f"The key {key.name!r} makes and undoes rules for pages of {sites} only.")
@@ -199,9 +194,3 @@ def _unusable(error: DataError) -> Response:
     field, _, _ = str(error).partition(" ")
     said = str(error).removeprefix(field).removeprefix(" =").strip()
     return answer(422, str(error), errors=[{"field": field, "message": said}])
-
-
-def _store_away() -> Response:
-    response = answer(503, "The store cannot be used now; send it again.")
-    response.headers["Retry-After"] = "5"
-    return response

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, request
 from data import audit, search
 from data.scope import Scope
 from recsys.errors import UnknownArticle
+from recsys.policy import PLACEMENTS
 from recsys.trace import Removed, Trace
 from recsys.types import ArticleId, Card, Query
 from service.desk import session
@@ -104,8 +105,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             items=[] if trace is None else cards(trace),
             removed=removed(trace, private=bool(visitor)) if trace else {},
             hidden=bool(visitor),
-            sites={site: settings.site_name(site) for site in settings.sites or holder.sites()},
-            placements=sorted({*settings.policy.placements, "article", "home", "newsletter"}),
+            sites={site: settings.site_name(site) for site in holder.sites()},
+            placements=sorted({*settings.policy.placements, *PLACEMENTS}),
             site_name=settings.site_name,
             sources=sources(trace),
             first=FIRST,

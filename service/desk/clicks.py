@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, request
 
 from data.performance import TIMES, Dimension, Rate, click_rates, events_of_boxes
+from recsys.policy import PLACEMENTS
 from service.desk import charts
 from service.desk.differences import verdict
 from service.desk.kept import kept
@@ -134,8 +135,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
                 "apart": apart or "",
                 **{name: only.get(dimension, "") for name, dimension in FILTERS.items()},
             },
-            sites={site: settings.site_name(site) for site in settings.sites or holder.sites()},
-            placements=sorted({*settings.policy.placements, "article", "home", "newsletter"}),
+            sites={site: settings.site_name(site) for site in holder.sites()},
+            placements=sorted({*settings.policy.placements, *PLACEMENTS}),
             overall=overall[0] if overall else None,
             over_time=over_time,
             drawing=_drawn(over_time, step),

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from data.access import ApiKey
-from data.scope import Scope
 from recsys.errors import DataError
 from recsys.rules import SLOTS, Action, Aim, Rule
 from recsys.types import NEVER, ArticleId
@@ -110,11 +108,6 @@ def fault(error: DataError) -> dict[str, str]:
     if name not in _FIELDS:
         raise error
     return {name: f"{said[:1].upper()}{said[1:]}."}
-
-
-def decides(key: ApiKey, rule: Rule) -> bool:
-    """Return whether a key may make or undo a rule: one for some sites, on their pages only."""
-    return key.may(Scope.EDITOR, rule.site) and bool(rule.site or not key.sites)
 
 
 def _seconds(text: str) -> int:

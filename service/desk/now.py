@@ -58,7 +58,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         until = moment // SECONDS * SECONDS + SECONDS
         found = {
             site: engine.trending(TrendQuery(moment, site, window=window, n=SHOWN))
-            for site in settings.sites or holder.sites()
+            for site in holder.sites()
         }
         ids = tuple(sorted({trend.article for trends in found.values() for trend in trends}))
         counts, last_hour, rates = opened(ids, until), came(until), clicked(until)

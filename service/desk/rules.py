@@ -4,7 +4,6 @@ import dataclasses
 import time
 from typing import Any
 
-import numpy as np
 from flask import Blueprint, Response, abort, redirect, request, url_for
 
 from data import audit, rules, search
@@ -12,6 +11,7 @@ from data.scope import Scope
 from recsys.errors import DataError, UnknownArticle
 from recsys.rules import Action, Aim, Rule
 from recsys.types import ArticleId, Card
+from service.access import decides
 from service.desk import form, session
 from service.desk.form import AIMS, FACTORS, KINDS
 from service.desk.pages import page
@@ -29,7 +29,6 @@ DONE = {
 
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/rules``, the form that makes one, and a page of each."""
-    sites = list(settings.sites)
 
     @desk.get("/rules", endpoint="rules")
     def every() -> Response:
@@ -96,7 +95,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             kind=KINDS[action],
             aims={aim: AIMS[aim] for aim in KINDS[action].aims},
             factor=FACTORS.get(action, ""),
-            sites={site: settings.site_name(site) for site in sites or holder.sites()},
+            sites={site: settings.site_name(site) for site in holder.sites()},
             given=given,
             looked=looked,
             found=search.find(holder.store, looked) if looked.strip() else [],
@@ -139,14 +138,13 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         live = holder.engine.live
         catalogue = live.view.catalogue
         row = catalogue.ids.row(rule.value)
-        same = np.flatnonzero(catalogue.story == catalogue.story[row]) if row >= 0 else ()
-        return [live.card(int(row)) for row in same]
+        return [live.card(one) for one in catalogue.tellings(row).tolist()] if row >= 0 else []
 
     def _wrong(rule: Rule) -> dict[str, str]:
         if not _may_decide(rule):
             return {"site": "Your key is for some sites: it decides for the pages of one of these."}
         try:
-            rules.check(holder.store, rule, sites or holder.sites(), int(time.time()))
+            rules.check(holder.store, rule, holder.sites(), int(time.time()))
         except DataError as error:
             return form.fault(error)
         return {}
@@ -176,7 +174,7 @@ def _action() -> Action:
 
 
 def _may_decide(rule: Rule) -> bool:
-    return form.decides(session.known().key, rule)
+    return decides(session.known().key, rule.site)
 
 
 def _go(id: str, done: str) -> Response:

@@ -10,7 +10,8 @@ from data.scope import Scope
 from recsys.rules import Action, Aim, Rule
 from recsys.tone import Opinion, lead_of
 from recsys.types import Article, ArticleId, Tone
-from service.desk import form, session
+from service.access import decides
+from service.desk import session
 from service.desk.pages import page
 from service.desk.session import role
 from service.holder import Holder
@@ -63,7 +64,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         before = _judged(article, earlier)
         reason = f"was {before.tone or 'unknown'}, said {before.by}"
         rule = Rule("", Action.TONE, Aim.ARTICLE, value, tone=Tone(said), start=now, reason=reason)
-        if not form.decides(session.known().key, rule):
+        if not decides(session.known().key, rule.site):
             abort(403, "Your key is for some sites only, and a tone counts on all of them.")
         rules.add(holder.store, rule, session.actor())
         for one in earlier:

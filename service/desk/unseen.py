@@ -10,11 +10,10 @@ from flask import Blueprint, Response, request
 
 from data import openings
 from data.openings import Unseen
-from recsys.arrays import Bool, Int32
 from recsys.engine import Engine
 from recsys.rules import Action
 from recsys.rulings import BLOCKS
-from recsys.situation import Situation
+from recsys.situation import Situation, resolve
 from recsys.tables import TONES
 from recsys.types import Article, Query, Tone
 from service.desk.charts import percent
@@ -92,7 +91,8 @@ def whys(
 
     Nothing is guessed: where the list is empty no filter and no rule keeps it out everywhere.
     """
-    situation, _ = engine.consider(Query("", now, placement="article"))
+    query = Query("", now, placement="article")
+    situation = resolve(query, engine.live, engine.policy.at(query.place), [])
     rows = situation.view.catalogue.ids.rows(str(article.id) for article in articles)
     known = rows[rows >= 0]
     places = {row: place for place, row in enumerate(known.tolist())}
@@ -142,7 +142,9 @@ def _kind(situation: Situation, row: int, tone: Tone) -> list[Why]:
         found.append(Why("is sponsored, and the policy shows nothing sponsored"))
     if tone == Tone.GRAVE and (policy.tone.page or policy.tone.slate):
         found.append(Why("is grave, so it is kept from what is light or sponsored"))
-    others = _tellings(situation, catalogue.story == catalogue.story[row], row)
+    told = catalogue.tellings(row)
+    up = situation.view.shown(told[told != row], situation.now)
+    others = int(np.count_nonzero(up))
     if others:
         found.append(
             Why(
@@ -151,10 +153,3 @@ def _kind(situation: Situation, row: int, tone: Tone) -> list[Why]:
             )
         )
     return found
-
-
-def _tellings(situation: Situation, same: Bool, row: int) -> int:
-    """Return how many other articles that are up tell the same story."""
-    rows: Int32 = np.flatnonzero(same).astype(np.int32)
-    rows = rows[rows != row]
-    return int(np.count_nonzero(situation.view.shown(rows, situation.now)))
