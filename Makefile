@@ -64,6 +64,8 @@ lock:  ## Resolve the lock files anew from the bounds in pyproject.toml (needs u
 	echo "pip-audit>=2.10,<3" | uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --custom-compile-command "make lock" -c requirements-test.lock \
 		-o requirements-audit.lock -
+	echo "moto[server]>=5.1,<6" | uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --custom-compile-command "make lock" -o requirements-s3.lock -
 
 clean:  ## Remove the environment and everything that was generated
 	rm -rf $(VENV) $(VENV)-audit var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -173,6 +173,36 @@ sessions = Table(
     Column("seen", BigInteger, nullable=False),
 )
 
+leases = Table(
+    "leases",
+    metadata,
+    # What only one may do at a time, such as ``job.retrain``.
+    Column("name", String(64), primary_key=True),
+    # One turn of one process; whoever takes a lapsed lease over writes another.
+    Column("holder", String(64), nullable=False),
+    # UTC milliseconds of the database's clock, where it has one: machines' clocks differ.
+    Column("until", BigInteger, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("job", String(32), nullable=False),
+    # Host and process, to find its log.
+    Column("place", Text, nullable=False),
+    Column("started", BigInteger, nullable=False),
+    # 0 while it runs, and for ever where it was killed.
+    Column("ended", BigInteger, nullable=False, server_default=text("0")),
+    # running, done, held (a gate said no), failed, killed
+    Column("status", String(16), nullable=False),
+    # One sentence for people: what was done, or why not.
+    Column("summary", Text, nullable=False, server_default=text("''")),
+    # Figures for programs, such as a verdict.
+    Column("detail", JSON, nullable=False),
+    Index("ix_runs_job_started", "job", "started"),
+)
+
 clocks = Table(
     "clocks",
     metadata,

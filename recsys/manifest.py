@@ -14,8 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from recsys.errors import BundleCorrupt, BundleIncompatible, BundleMissing
 
-FORMAT = 3
+FORMAT = 4
 """Rises when an older version could not read a newer bundle."""
+READABLE = (3, FORMAT)
+"""What this version reads: a new release must serve on from the bundle of the one before."""
 NAME = "manifest.json"
 UNSAVED = "unsaved"
 """The id of a bundle that lives in memory only."""
@@ -45,14 +47,20 @@ class Manifest:
     embedder: str = ""
     shapes: Mapping[str, int] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    """How it was made, to make a rival of it that has not seen the future; empty before format 4.
+    """
+    verdict: Mapping[str, Any] = field(default_factory=dict)
+    """What the gate said when it was let through; empty where none was asked."""
     files: Mapping[str, File] = field(default_factory=dict)
 
     def sealed(self, files: Mapping[str, File]) -> "Manifest":
         """Return the manifest with its files, and the id that follows from its content.
 
-        The parent has no part in the id: the same data and recipe give the same bundle.
+        Neither parent nor verdict have a part in the id: the same data and recipe give the same
+        bundle, whatever it was compared with and how busy the machine was.
         """
-        content = dataclasses.replace(self, id="", parent="", files=files)
+        content = dataclasses.replace(self, id="", parent="", verdict={}, files=files)
         name = f"{_stamp(self.created)}-{hashlib.sha256(content.dump()).hexdigest()[:10]}"
         return dataclasses.replace(self, id=name, files=files)
 
@@ -60,7 +68,12 @@ class Manifest:
         """Return the manifest as JSON, its last key the SHA-256 of all the rest."""
         values = dataclasses.asdict(self)
         values["files"] = {n: file._asdict() for n, file in sorted(self.files.items())}
+        if self.format < FORMAT:  # to the byte as it was written
+            values = {name: value for name, value in values.items() if name not in _SINCE_4}
         return _json({**values, "sha256": hashlib.sha256(_json(values)).hexdigest()})
+
+
+_SINCE_4 = frozenset({"recipe", "verdict"})
 
 
 def read(folder: Path) -> Manifest:
@@ -79,9 +92,10 @@ def read(folder: Path) -> Manifest:
         found = values["format"]
     except (ValueError, TypeError, KeyError) as error:
         raise _corrupt(folder, f"{NAME} is not a manifest") from error
-    if found != FORMAT:
+    if found not in READABLE:
         raise BundleIncompatible(
-            f"bundle {folder.name} has format {found!r}; this version reads {FORMAT}:"
+            f"bundle {folder.name} has format {found!r}; this version reads"
+            f" {' and '.join(map(str, READABLE))}:"
             " train anew with: recsys train"
         )
     try:

@@ -1,5 +1,6 @@
 """Learns a bundle from a snapshot; the same snapshot, recipe and time give the same bits."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
@@ -111,6 +112,7 @@ def fit(
             data_until=now,
             mark=dict(mark or {}),
             config_hash=recipe.hash,
+            recipe=dataclasses.asdict(recipe),
             code_version=code_version(),
             parent=parent,
             metrics={"events": float(len(events)), "opens": float(len(opens))},
