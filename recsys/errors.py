@@ -7,6 +7,7 @@
     ├── DataError              a row, file or table is wrong: names the place
     ├── UnknownArticle         an id that neither the bundle nor the store knows
     ├── Busy                   another process holds what this one needs
+    ├── Held                   the gate kept a bundle from being published: holds the verdict
     ├── LibraryMissing         the system lacks a shared library: names the package
     └── BundleError
         ├── BundleMissing      no bundle has been published
@@ -15,6 +16,9 @@
 
 A message states the thing, its value and what was expected, and where there is one the next step.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class RecsysError(Exception):
@@ -35,6 +39,15 @@ class UnknownArticle(RecsysError):
 
 class Busy(RecsysError):
     """Another process holds a lock that this one needs."""
+
+
+class Held(RecsysError):
+    """The gate found a trained bundle worse than the one in service, and nothing was published."""
+
+    def __init__(self, message: str, verdict: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        """What was compared and found, as plain values."""
 
 
 class LibraryMissing(RecsysError):
