@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit notebooks audit lock clean
+.PHONY: help demo test lint types contracts unit docs notebooks audit lock clean
 
 help:  ## Show what can be made
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +25,16 @@ types: $(VENV)/.test
 contracts: $(VENV)/.test
 	@echo "== direction of imports" && $(BIN)/lint-imports --no-logo
 
-unit: $(VENV)/.test
+unit: $(VENV)/.test $(VENV)-s3/.done
 	@echo "== tests" && $(BIN)/pytest -n 2 --dist worksteal -q
+
+docs: $(VENV)/.test  ## Build the documentation into build/site
+	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
 notebooks: $(VENV)/.test  ## Execute the notebooks anew, outputs and all
 	@$(BIN)/python notebooks/execute.py
 
-LOCKS := requirements.lock requirements-test.lock requirements-audit.lock
+LOCKS := requirements.lock requirements-test.lock requirements-audit.lock requirements-s3.lock
 
 audit: $(VENV)-audit/.done  ## Look up the lock files among known vulnerabilities (needs the network)
 	@echo "== known vulnerabilities" && $(VENV)-audit/bin/python .ci/audit.py $(LOCKS)
@@ -55,6 +58,11 @@ $(VENV)-audit/.done: requirements-audit.lock | $(VENV)/.python
 	@echo "== creating $(VENV)-audit" && $(BIN)/python -m venv $(VENV)-audit
 	@$(VENV)-audit/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $< && touch $@
 
+# An object store to test against; what it needs cannot live beside what we need.
+$(VENV)-s3/.done: requirements-s3.lock | $(VENV)/.python
+	@echo "== creating $(VENV)-s3" && $(BIN)/python -m venv $(VENV)-s3
+	@$(VENV)-s3/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $< && touch $@
+
 lock:  ## Resolve the lock files anew from the bounds in pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--custom-compile-command "make lock" --group build -o requirements.lock pyproject.toml
@@ -68,4 +76,4 @@ lock:  ## Resolve the lock files anew from the bounds in pyproject.toml (needs u
 		--no-annotate --custom-compile-command "make lock" -o requirements-s3.lock -
 
 clean:  ## Remove the environment and everything that was generated
-	rm -rf $(VENV) $(VENV)-audit var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-audit $(VENV)-s3 var build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
