@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,16 @@ FILLER_WEIGHT = 1e-6
 """Puts the newest articles behind everything that a source proposes."""
 
 
+Lap = Callable[[str], None]
+"""Told the name of each stage of an answer as it ends, in order; what is told twice adds up.
+
+The stages: ``resolve``, ``candidates/SOURCE`` for each source, ``rank``, ``mix``, ``explore``."""
+
+
+def unwatched(_: str) -> None:
+    """Watch no stage."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Engine:
     """A bundle, what changed since, and the publisher's rules: all that an answer depends on."""
@@ -52,12 +62,13 @@ class Engine:
     depth: int = 100
     """Candidates asked of each source; the mixer sees their union."""
 
-    def recommend(self, query: Query) -> Slate:
+    def recommend(self, query: Query, lap: Lap = unwatched) -> Slate:
         """Return ``query.n`` articles, best first, and fewer only where no more are eligible.
 
         An unknown article, reader or site is no error: the slate's notes say what was unknown.
+        ``lap`` is called after each stage, for whoever times them.
         """
-        return self._answer(query).slate
+        return self._answer(query, lap).slate
 
     def explain(self, query: Query) -> Trace:
         """Return the answer to a query with everything that decided it: the same slate."""
@@ -65,20 +76,22 @@ class Engine:
         unfiltered = self._propose(dataclasses.replace(answer.situation, lenient=True))
         return trace(answer, unfiltered, query.place, lambda row: self.live.card(row).title)
 
-    def _answer(self, query: Query) -> Answer:
+    def _answer(self, query: Query, lap: Lap = unwatched) -> Answer:
         notes = [f"fusion ranks: {self.unranked}"] if self.unranked else []
-        situation, proposals = self.consider(query, notes)
+        situation, proposals = self.consider(query, notes, lap)
         policy = situation.policy
         if query.placement and policy is self.policy and query.placement not in PLACEMENTS:
             notes.append(f"placement {query.placement!r} has no policy of its own")
         if any(slot <= query.n for slot in policy.sponsored.slots) and policy.sponsored.most:
             proposals.append(sponsored(self.live, situation, self.depth))
-        ranked, picked = self._mix(proposals, situation, query.n)
+            lap("candidates/sponsored")
+        ranked, picked = self._mix(proposals, situation, query.n, lap)
         asked = query.n
         while len(picked.places) < query.n:
             asked *= 4
             filler = latest(self.live, situation, asked)
-            ranked, picked = self._mix([*proposals, filler], situation, query.n)
+            lap("candidates/latest")
+            ranked, picked = self._mix([*proposals, filler], situation, query.n, lap)
             if len(filler.rows) < asked:
                 break
         notes.extend(
@@ -93,22 +106,25 @@ class Engine:
             policy_id=self.policy.id,
             notes=tuple(notes),
         )
+        lap("explore")
         return Answer(slate, situation, names, ranked, picked)
 
     def consider(
-        self, query: Query, notes: list[str] | None = None
+        self, query: Query, notes: list[str] | None = None, lap: Lap = unwatched
     ) -> tuple[Situation, list[Candidates]]:
         """Return a query in rows, and what each source proposes for it; ``notes`` are added to."""
         policy = self.policy.at(query.place)
         situation = resolve(query, self.live, policy, [] if notes is None else notes)
-        return situation, self._propose(situation)
+        lap("resolve")
+        return situation, self._propose(situation, lap)
 
-    def _propose(self, situation: Situation) -> list[Candidates]:
-        return [
-            source(self.live, situation, self.depth)
-            for name, source in self.sources.items()
-            if getattr(situation.policy.weights, name) > 0
-        ]
+    def _propose(self, situation: Situation, lap: Lap = unwatched) -> list[Candidates]:
+        proposals = []
+        for name, source in self.sources.items():
+            if getattr(situation.policy.weights, name) > 0:
+                proposals.append(source(self.live, situation, self.depth))
+                lap(f"candidates/{name}")
+        return proposals
 
     def fused(self, proposals: Sequence[Candidates], policy: Policy | None = None) -> Fused:
         """Return the union of proposals under a policy's weights, best first."""
@@ -221,7 +237,7 @@ class Engine:
         return self.live.view.catalogue.id(row) if row >= 0 else None
 
     def _mix(
-        self, proposals: Sequence[Candidates], situation: Situation, n: int
+        self, proposals: Sequence[Candidates], situation: Situation, n: int, lap: Lap
     ) -> tuple[Ranked, Pick]:
         catalogue, policy = situation.view.catalogue, situation.policy
         fused = self.fused(proposals, policy)
@@ -230,6 +246,7 @@ class Engine:
         pins = _pins(situation, n)
         if pins:
             ranked = ranked.with_rows(np.array([pin.row for pin in pins], np.int32))
+        lap("rank")
         rows = ranked.rows
         grave, soft = situation.sides(rows)
         choices = Choices(
@@ -244,7 +261,9 @@ class Engine:
         )
         quotas = Quotas.of(policy, situation.site, n, catalogue.sites, catalogue.sections)
         wanted = [(pin.slot - 1, int(np.flatnonzero(rows == pin.row)[0])) for pin in pins]
-        return ranked, pick(choices, quotas, policy=policy, pins=wanted)
+        picked = pick(choices, quotas, policy=policy, pins=wanted)
+        lap("mix")
+        return ranked, picked
 
     def _items(
         self,

@@ -644,3 +644,13 @@ def test_without_exploration_nothing_is_left_to_chance(bundle: Bundle) -> None:
     assert len({slate.items for slate in slates}) == 1
     assert {item.propensity for slate in slates for item in slate.items} == {1.0}
     assert len({slate.id for slate in slates}) == 9
+
+
+def test_each_stage_of_an_answer_is_told_as_it_ends(engine: Engine) -> None:
+    query, told = Query(site="daily", now=NOW), []
+    assert engine.recommend(query, told.append) == engine.recommend(query)
+    assert told[0] == "resolve"
+    assert [name for name in told if name.startswith("candidates/")] == [
+        f"candidates/{name}" for name in SOURCES
+    ]
+    assert told[-3:] == ["rank", "mix", "explore"]
