@@ -1,7 +1,8 @@
-"""The command line as a person types it, and a browser as a person looks through it."""
+"""What tests share: the command line as typed, a browser as looked through, stores on a server."""
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,10 +11,15 @@ from typing import Any
 import pytest
 import structlog
 from axe_playwright_python.sync_playwright import Axe
+from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.main import run
+from data.store import Store
+
+sys.path.append(str(Path(__file__).parent))
+import postgres
 
 # How long an example takes is the machine's business, and machines are noisy.
 settings.register_profile("untimed", deadline=None)
@@ -111,3 +117,52 @@ def barriers() -> Callable[..., str]:
         )
 
     return found
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> postgres.Server:
+    """The PostgreSQL server of this test run, which its workers share: do not stop it.
+
+    Tests that do run one of their own: ``postgres.server``.
+    """
+    shared, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared, owner = shared.parent, os.getppid()
+    told = shared / "postgres"
+    with FileLock(shared / "postgres.lock"):
+        if told.exists():
+            folder, port = told.read_text().split()
+            return postgres.Server(Path(folder), int(port))
+        server = postgres.launch(owner=owner)
+        Store.open(server.create("migrated")).close()
+        told.write_text(f"{server.folder} {server.port}")
+        return server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: postgres.Server) -> Callable[..., str]:
+    """Make a database with nothing in it and return its SQLAlchemy URL.
+
+    It has the schema already; ``bare=True`` makes one without.
+    """
+
+    def made(*, bare: bool = False) -> str:
+        template = "template0" if bare else "migrated"
+        return postgres_server.create(f"t_{uuid.uuid4().hex}", template)
+
+    return made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store, on each of the databases in turn."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url")())
+    return f"sqlite:///{tmp_path / 'recsys.db'}"
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty store, on each of the databases in turn."""
+    with Store.open(store_url) as opened:
+        yield opened
