@@ -2,17 +2,64 @@
 
 import os
 import re
-import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from recsys import manifest
-from recsys.errors import BundleCorrupt, BundleError, BundleMissing
+from recsys.errors import BundleCorrupt, BundleError, BundleMissing, Busy
 from recsys.manifest import Manifest
 
 ASIDE = ".new-"
 """How the names of things begin that are being written and are not yet whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What the file ``current`` holds; one file, so that no crash can part pointer and past."""
+
+    ids: tuple[str, ...] = ()
+    """Of bundles: the current one first, then those that were current before it."""
+    left: str = ""
+    """The bundle that the last step went back from; empty where that step was a publication."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Pointer":
+        """Read a pointer; what is neither an id nor a mark is left out."""
+        words = text.split()
+        left = (word.removeprefix(_LEFT) for word in words if word.startswith(_LEFT))
+        return cls(tuple(filter(_plain, words)), next(filter(_plain, left), ""))
+
+    def dump(self) -> str:
+        """Return the pointer as text."""
+        lines = self.ids[:_REMEMBERED] + ((_LEFT + self.left,) if self.left else ())
+        return "\n".join(lines) + "\n"
+
+    def forward(self, id: str) -> "Pointer":
+        """Return the pointer once ``id`` is published."""
+        return Pointer((id, *(old for old in self.ids if old != id)))
+
+    def back(self, exists: Callable[[str], bool], left: str = "") -> "Pointer":
+        """Return the pointer one step back, at a bundle that ``exists``.
+
+        Raises ``BundleMissing`` where there is none, and ``Busy`` where ``left`` is given and not
+        current: somebody has moved the pointer meanwhile.
+        """
+        current = (self.ids or ("none",))[0]
+        if left and left != current:
+            raise Busy(f"bundle {left!r} is no longer current, somebody made it {current!r}")
+        before = tuple(old for old in self.ids[1:] if exists(old))
+        if not before:
+            raise BundleMissing(f"no bundle was current before {current!r}; see: recsys train")
+        return Pointer(before, current)
+
+
+_LEFT = "-"  # no id begins so: whoever reads ids only, as older versions do, passes it over
+_REMEMBERED = 100
 
 
 def publish(root: Path, id: str) -> None:
@@ -20,27 +67,34 @@ def publish(root: Path, id: str) -> None:
 
     Raises ``BundleMissing`` where there is no such bundle.
     """
-    if not (folder(root, id) / manifest.NAME).is_file():
+    if not holds(root, id):
         raise BundleMissing(f"there is no bundle {id!r} in {root}; see: recsys bundles list")
-    _point(root, [id, *(old for old in history(root) if old != id)])
+    with _moving(root):
+        _point(root, pointer(root).forward(id))
 
 
-def rollback(root: Path) -> str:
+def rollback(root: Path, left: str = "") -> str:
     """Make the bundle current that was so before, and return its id; again goes one further back.
 
-    Raises ``BundleMissing`` where there is none before.
+    Raises ``BundleMissing`` where there is none before, and ``Busy`` where ``left`` is given and
+    another one is current: somebody else was faster.
     """
-    before = earlier(root)
-    if not before:
-        left = (history(root) or ["none"])[0]
-        raise BundleMissing(f"no bundle was current before {left!r}; see: recsys train")
-    _point(root, before)
-    return before[0]
+    with _moving(root):
+        moved = pointer(root).back(lambda old: holds(root, old), left)
+        _point(root, moved)
+    return moved.ids[0]
+
+
+def adopt(root: Path, moved: Pointer) -> None:
+    """Point where the pointer of another place points; its first bundle must be here."""
+    with _moving(root):
+        if _read(root) != moved.dump():  # also where it is damaged
+            _point(root, moved)
 
 
 def earlier(root: Path) -> list[str]:
     """Return the bundles that can be gone back to, the last one that was current first."""
-    return [old for old in history(root)[1:] if (root / old / manifest.NAME).is_file()]
+    return [old for old in history(root)[1:] if holds(root, old)]
 
 
 def current(root: Path) -> str:
@@ -49,7 +103,7 @@ def current(root: Path) -> str:
     Raises ``BundleMissing`` where none has been published, ``BundleCorrupt`` where the pointer
     holds anything but ids.
     """
-    lines = _pointer(root)
+    lines = _read(root).split()
     if not lines:
         raise BundleMissing(f"no bundle has been published in {root}; make one: recsys train")
     if not _plain(lines[0]):
@@ -70,9 +124,19 @@ def folder(root: Path, id: str) -> Path:
     return root / id
 
 
+def holds(root: Path, id: str) -> bool:
+    """Return whether the bundle ``id`` lies in ``root``, be it damaged."""
+    return (folder(root, id) / manifest.NAME).is_file()
+
+
 def history(root: Path) -> list[str]:
     """Return the ids that the pointer ``root/current`` holds, the current one first."""
-    return [line for line in _pointer(root) if _plain(line)]
+    return list(pointer(root).ids)
+
+
+def pointer(root: Path) -> Pointer:
+    """Return the pointer ``root/current``; an empty one where there is none."""
+    return Pointer.parse(_read(root))
 
 
 def list_bundles(root: Path) -> list[Manifest]:
@@ -132,23 +196,29 @@ def _plain(id: str) -> bool:
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
-def _pointer(root: Path) -> list[str]:
+def _read(root: Path) -> str:
     try:
-        return (root / "current").read_text(encoding="utf-8", errors="replace").split()
+        return (root / "current").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        return ""
 
 
-def _point(root: Path, ids: list[str]) -> None:
-    # one file holds the pointer and its past, so that no crash can part them
-    aside = root / f"{ASIDE}{secrets.token_hex(4)}"
-    aside.write_text("\n".join(ids[:_REMEMBERED]) + "\n", encoding="utf-8")
+@contextmanager
+def _moving(root: Path) -> Iterator[None]:
+    # Not the trainer's lock, which is held for as long as it trains: ways back must not wait.
+    try:
+        with FileLock(root / ".current.lock", timeout=10):
+            yield
+    except Timeout as error:
+        raise Busy(f"another process is moving {root / 'current'}; try again") from error
+
+
+def _point(root: Path, moved: Pointer) -> None:
+    aside = root / ".current.new"
+    aside.write_text(moved.dump(), encoding="utf-8")
     sync(aside)
     aside.replace(root / "current")
     sync(root)
-
-
-_REMEMBERED = 100
 
 
 def _folders(root: Path) -> list[Path]:
