@@ -60,6 +60,8 @@ def serve(
         policy=setup.policy,
         limits=setup.limits,
         experiment=setup.experiment,
+        spool=setup.spool.absolute(),
+        spooling=setup.spooling,
         demo=demo,
     )
     listen = server.Listen(host, port, workers, threads)

@@ -14,7 +14,8 @@ from recsys.arms import Experiment, read_experiment
 from recsys.config import Problems, load_toml, parse, within
 from recsys.errors import DataError
 from recsys.policy import Policy, read_policy
-from service.settings import Limits, Site
+from service.settings import Limits, Site, SpoolSettings
+from training.gate import Gate
 from training.recipe import Recipe
 
 
@@ -47,8 +48,10 @@ class Setup:
     store: StoreSettings = field(default_factory=StoreSettings)
     policy: Policy = field(default_factory=Policy)
     recipe: Recipe = field(default_factory=Recipe)
+    gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
+    spooling: SpoolSettings = field(default_factory=SpoolSettings)
     experiment: Experiment | None = None
     """The table [experiment]; None where there is none."""
     config: Path | None = None
@@ -71,6 +74,11 @@ class Setup:
     def load_keyring(self) -> Keyring:
         """Return this installation's secrets, making them on first use."""
         return keyrings.load(self.keyring, int(time.time()))
+
+    @property
+    def spool(self) -> Path:
+        """Directory where a service on this machine queues events while the store is away."""
+        return self.var / "spool"
 
     @property
     def bundles(self) -> Path:
@@ -111,8 +119,10 @@ class Tables:
     sites: Mapping[str, Site] = field(default_factory=dict)
     store: StoreSettings = field(default_factory=StoreSettings)
     train: Recipe = field(default_factory=Recipe)
+    gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
+    spool: SpoolSettings = field(default_factory=SpoolSettings)
 
 
 def load(config: Path | None, var: Path | None) -> Setup:
@@ -144,8 +154,10 @@ def load(config: Path | None, var: Path | None) -> Setup:
         store=read.store,
         policy=policy,
         recipe=read.train,
+        gate=read.gate,
         retention=read.retention,
         limits=read.limits,
+        spooling=read.spool,
         experiment=experiment,
         config=config,
     )

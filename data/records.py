@@ -24,11 +24,16 @@ def article_of(row: Row[Any]) -> Article:
     return Article(**values)
 
 
+def digest_of(id: str) -> bytes:
+    """Return what is kept of an event's id, 16 bytes: the same id again is the same event."""
+    return hashlib.blake2b(id.encode(), digest_size=16).digest()
+
+
 def event_row(event: Event, seq: int) -> dict[str, Any]:
     """Return the columns of an event with its number of arrival."""
     return {
         "seq": seq,
-        "id": hashlib.blake2b(event.id.encode(), digest_size=16).digest(),
+        "id": digest_of(event.id),
         "kind": int(event.kind),
         "site": event.article.site,
         "key": event.article.key,

@@ -35,8 +35,9 @@ nothing.
 Browsers need no key; the page's `Origin` must be one of its site. With a key (scope `events`)
 servers send for many readers, up to 5,000 events at once.
 
-Whatever is accepted is on the disk before the answer. Rows that are refused are named, and the rest
-is kept; only where none can be used, the answer is 422.
+Whatever is accepted or queued is on the disk before the answer. While the store is slow or away,
+events are queued, and counted when it is back. Rows that are refused are named, and the rest is
+kept; only where none can be used, the answer is 422.
 """
 
 
@@ -53,6 +54,7 @@ class Taken(BaseModel):
 
     accepted: int
     repeated: int = Field(description="Known already; they count once.")
+    queued: int = Field(description="Kept until the store is back; they are counted then.")
     refused: list[Refused]
 
 
@@ -150,12 +152,18 @@ def _take(
             metrics.EVENTS.labels(fault.reason).inc()
             refused.append({"row": place, "field": fault.field, "message": fault.message})
     try:
-        counts = holder.store.put_events(events)
+        taken = holder.intake.take(events)
     except RecsysError:
         return away("The store cannot be written now; nothing was kept, send it again.")
-    metrics.EVENTS.labels("accepted").inc(counts.new)
-    metrics.EVENTS.labels("repeated").inc(counts.same)
-    body = {"accepted": counts.new, "repeated": counts.same, "refused": refused}
+    metrics.EVENTS.labels("accepted").inc(taken.new)
+    metrics.EVENTS.labels("repeated").inc(taken.same)
+    metrics.EVENTS.labels("queued").inc(taken.queued)
+    body = {
+        "accepted": taken.new,
+        "repeated": taken.same,
+        "queued": taken.queued,
+        "refused": refused,
+    }
     if events or bot:
         return respond(body, 202)
     errors = [

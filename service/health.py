@@ -29,6 +29,7 @@ class Ready(BaseModel):
     store_reachable: bool
     refreshed: int = Field(description="UTC seconds of the last look at pointer and store.")
     error: str = Field(description="Why the last refresh failed; empty where it did not.")
+    queued: int = Field(description="Events that wait on this machine until the store is back.")
 
 
 def blueprint(holder: Holder) -> APIBlueprint:
@@ -57,6 +58,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
             "store_reachable": state.store_reachable,
             "refreshed": state.refreshed,
             "error": state.error,
+            "queued": holder.intake.depth.rows,
         }
         if not state.refreshed:
             return answer(503, "Still looking for the first bundle.", **body)

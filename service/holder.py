@@ -26,7 +26,9 @@ from recsys.live import Live
 from recsys.rules import Rule
 from recsys.types import ArticleId, Query
 from service import metrics
+from service.intake import Intake
 from service.settings import Settings
+from service.spool import Spool
 
 RETRY = 30
 """Seconds after which a refused bundle is looked at again: it may have been repaired."""
@@ -85,6 +87,10 @@ class Holder:
         """Secrets that ids are hashed and slates are signed with."""
         self.keys: Mapping[str, ApiKey] = {}
         """Keys of those who write, by id."""
+        spooling = settings.spooling
+        spool = Spool(settings.spool, int(spooling.megabytes * 1e6)) if settings.spool else None
+        self.intake = Intake(lambda: self.store, spool, spooling.patience)
+        """Where events go."""
 
     @property
     def engine(self) -> Engine:
@@ -132,12 +138,14 @@ class Holder:
     def start(self) -> None:
         """Refresh from now on in a thread; waits a while for the first time to succeed."""
         threading.Thread(target=self._run, name="refresh", daemon=True).start()
+        self.intake.start()
         self._looked.wait(self._settings.patience)
 
     def stop(self) -> None:
         """End the thread at its next turn."""
         self._stop.set()
         self._wake.set()
+        self.intake.stop()
 
     def nudge(self) -> None:
         """Have the thread look at once: somebody has just written."""

@@ -45,6 +45,20 @@ BUNDLE_REFUSED = Gauge(
     multiprocess_mode="livemax",
 )
 EVENTS = Counter("recsys_events", "Events posted, by what became of them.", ["result"])
+SPOOL_ROWS = Gauge(
+    "recsys_spool_rows",
+    "Events that wait on this machine until the store is back.",
+    [],
+    multiprocess_mode="livemostrecent",
+)
+SPOOL_BYTES = Gauge(
+    "recsys_spool_bytes",
+    "What these take on the disk.",
+    [],
+    multiprocess_mode="livemostrecent",
+)
+SPOOL_DELIVERED = Counter("recsys_spool_delivered", "Events that waited and are in the store now.")
+SPOOL_REJECTED = Counter("recsys_spool_rejected", "Events that waited and the store refused.")
 
 
 def blueprint() -> Blueprint:

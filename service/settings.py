@@ -55,6 +55,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolSettings:
+    """The table [spool]: where events wait while the store is slow or away."""
+
+    megabytes: float = 256.0
+    """Room on the disk for events that wait; when it is full, senders are asked to come again."""
+    patience: float = 1.0
+    """Seconds that an event may wait for the store before it is queued."""
+
+    def __post_init__(self) -> None:
+        within("megabytes", self.megabytes, 1.0, 1e6)
+        within("patience", self.patience, 0.05, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything ``create_app`` needs; nothing is read from the environment."""
 
@@ -70,6 +84,9 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     experiment: Experiment | None = None
     """Readers are drawn into its arms; None for one policy for all."""
+    spool: Path | None = None
+    """Directory where events wait while the store is away; None keeps none."""
+    spooling: SpoolSettings = field(default_factory=SpoolSettings)
     demo: bool = False
     """Serve article pages of the network under /demo/, and link cards to them."""
     refresh: float = 1.0

@@ -58,7 +58,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
         """
         visitor = holder.keyring.visitor(path.id)
         try:
-            events = holder.store.held(visitor)
+            events = holder.store.held(visitor) + holder.intake.held(visitor)
         except RecsysError:
             return answer(503, "The store cannot be read now; ask again.")
         return respond({"visitor": visitor, "events": [_plain(event) for event in events]})
@@ -81,6 +81,7 @@ def blueprint(holder: Holder) -> APIBlueprint:
             )
         except RecsysError:
             return answer(503, "The store cannot be written now; nothing was erased, ask again.")
+        gone += holder.intake.forget(holder.keyring.visitor(path.id))
         holder.nudge()
         return respond({"events": gone})
 

@@ -21,7 +21,7 @@ from recsys.policy import (
     TrendRules,
 )
 from recsys.weights import Weights
-from service.settings import Limits, Site
+from service.settings import Limits, Site, SpoolSettings
 from training.recipe import Recipe
 
 README = Path(__file__).parent.parent / "README.md"
@@ -39,6 +39,7 @@ TABLES = {
     "store": StoreSettings,
     "retention": Retention,
     "limits": Limits,
+    "spool": SpoolSettings,
     "experiment": Experiment,
     "experiment.arms": Arm,
     "sites.ID": Site,

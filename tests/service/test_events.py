@@ -72,7 +72,8 @@ def of_card(answer, place, kind="click", **fields):
 
 def test_a_page_view_is_kept_before_the_answer(client, store):
     answer = post(client, read(dwell=12.5, context=["device:phone"]))
-    assert (answer.status_code, answer.json) == (202, {"accepted": 1, "repeated": 0, "refused": []})
+    told = {"accepted": 1, "repeated": 0, "queued": 0, "refused": []}
+    assert (answer.status_code, answer.json) == (202, told)
     (event,) = kept(store)
     assert (event.kind, event.article, event.dwell) == (Kind.READ, ("daily", "a-1"), 12.5)
     assert (event.visitor, event.session, event.slate) == ("", "", "")
