@@ -1,0 +1,142 @@
+"""Keeps what became of each run of a job: begun, ended, and how."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import Row, Select, delete, func, insert, select, update
+
+from data import leases
+from data.schema import runs as table
+from data.store import Store
+
+JOBS = ("retrain", "retention", "backup", "report")
+"""Work that is done on a schedule, by name."""
+
+Status = Literal["running", "done", "held", "failed", "killed", "stopped", "skipped"]
+"""How a run stands: ``held`` by the gate; ``killed`` from outside or for taking too long;
+``stopped`` when it was told to; ``skipped`` where somebody was at the same work by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job; times in UTC seconds."""
+
+    id: str
+    job: str
+    place: str
+    """Host and process, to find its log."""
+    started: int
+    ended: int = 0
+    """0 while it runs, and where nobody saw it end."""
+    status: Status = "running"
+    summary: str = ""
+    """One sentence for people: what was done, or why not."""
+    detail: Mapping[str, Any] | None = None
+    """Figures for programs, such as a verdict."""
+
+
+def lease_name(job: str) -> str:
+    """Return the name of the lease that a run of a job holds."""
+    return f"job.{job}"
+
+
+def begin(store: Store, job: str, now: int) -> Run:
+    """Record that a run begins here; only for the holder of the job's lease."""
+    # Ids sort as runs began: some begin in the same second.
+    id = f"{time.time_ns():016x}-{secrets.token_hex(4)}"
+    run = Run(id, job, leases.place(), now, detail={})
+    with store.writing() as connection:
+        connection.execute(insert(table).values(**_values(run)))
+    return run
+
+
+def end(
+    store: Store,
+    run: Run,
+    now: int,
+    status: Status,
+    summary: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> Run:
+    """Record how a run ended and return it so; what was recorded of it before is written over."""
+    ended = replace(run, ended=now, status=status, summary=summary, detail=detail or {})
+    with store.writing() as connection:
+        connection.execute(update(table).where(table.c.id == run.id).values(**_values(ended)))
+    return ended
+
+
+def reap(store: Store, job: str, now: int) -> list[Run]:
+    """Record as killed what an earlier holder of the job's lease left running; returns those runs.
+
+    Only for the holder of the lease: whoever else ran the job is dead, or will find out before it
+    publishes anything.
+    """
+    left = select(table).where(table.c.job == job, table.c.status == "running")
+    with store.writing() as connection:
+        rows = connection.execute(left.order_by(table.c.started, table.c.id)).all()
+        for row in rows:
+            told = _run(row, frozenset())
+            values = {"status": told.status, "summary": told.summary}
+            connection.execute(update(table).where(table.c.id == row.id).values(**values))
+    return [_run(row, frozenset()) for row in rows]
+
+
+def last(store: Store, status: Status | None = None) -> dict[str, Run]:
+    """Return the last run of each job that has had one; of those with ``status`` where given."""
+    newest = func.row_number().over(
+        partition_by=table.c.job, order_by=(table.c.started.desc(), table.c.id.desc())
+    )
+    numbered = select(table, newest.label("place_in_job"))
+    if status:
+        numbered = numbered.where(table.c.status == status)
+    of_each = numbered.subquery()
+    found = _runs(store, select(of_each).where(of_each.c.place_in_job == 1))
+    return {run.job: run for run in found}
+
+
+def recent(store: Store, job: str = "", most: int = 50) -> list[Run]:
+    """Return up to ``most`` runs, of one job where it is given, the newest first.
+
+    A run whose lease has lapsed was killed, even before anybody has recorded that.
+    """
+    newest = select(table).order_by(table.c.started.desc(), table.c.id.desc()).limit(most)
+    return _runs(store, newest.where(table.c.job == job) if job else newest)
+
+
+def prune(store: Store, before: int) -> int:
+    """Delete the records of runs that began before a moment (UTC seconds); returns how many.
+
+    The last success of each job stays, however long ago it was.
+    """
+    kept = [run.id for run in last(store, "done").values()]
+    old = delete(table).where(table.c.started < before, table.c.id.not_in(kept))
+    with store.writing() as connection:
+        return int(connection.execute(old).rowcount)
+
+
+def plain(run: Run) -> dict[str, Any]:
+    """Return a run for JSON."""
+    return _values(run)
+
+
+def _runs(store: Store, wanted: Select[Any]) -> list[Run]:
+    with store.reading() as connection:
+        # As of one moment: a run begins after its lease, and ends before it.
+        alive = frozenset(leases.standing(connection))
+        return [_run(row, alive) for row in connection.execute(wanted)]
+
+
+def _run(row: Row[Any], alive: frozenset[str]) -> Run:
+    run = Run(**{name: getattr(row, name) for name in Run.__slots__})
+    if run.status == "running" and lease_name(run.job) not in alive:
+        summary = run.summary or "it was killed, or its machine was; nobody saw it end"
+        return replace(run, status="killed", summary=summary)
+    return run
+
+
+def _values(run: Run) -> dict[str, Any]:
+    values = {name: getattr(run, name) for name in Run.__slots__}
+    return values | {"detail": dict(run.detail or {})}
