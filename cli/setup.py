@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data import keyring as keyrings
+from data.connections import StoreSettings
 from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
 from recsys.config import Problems, load_toml, parse, within
@@ -17,14 +18,6 @@ from recsys.policy import Policy, read_policy
 from service.settings import Limits, Site, SpoolSettings
 from training.gate import Gate
 from training.recipe import Recipe
-
-
-@dataclass(frozen=True, slots=True)
-class StoreSettings:
-    """The table [store]."""
-
-    url: str = ""
-    """SQLAlchemy URL; an SQLite file in the working directory ``var`` where empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class Setup:
     @property
     def store_url(self) -> str:
         """SQLAlchemy URL of the store."""
-        return self.store.url or f"sqlite:///{self.var / 'recsys.db'}"
+        return self.store.address(self.store.url or f"sqlite:///{self.var / 'recsys.db'}")
 
     @property
     def keyring(self) -> Path:
