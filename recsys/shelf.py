@@ -1,12 +1,15 @@
 """Knows which of the bundles in a directory is current, and which were so before."""
 
+import dataclasses
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -169,6 +172,28 @@ def prune(root: Path, keep: int, spare: Collection[str] = ()) -> None:
     for folder in _folders(root):
         if folder.name not in kept and (folder / manifest.NAME).is_file():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def judge(root: Path, id: str, verdict: Mapping[str, Any]) -> Manifest:
+    """Write what the gate said of the bundle ``id`` into its manifest, and return that.
+
+    A bundle's size is known when it is written, and its id says nothing of the verdict. Raises as
+    ``manifest.read``.
+    """
+    place = folder(root, id) / manifest.NAME
+    stated = dataclasses.replace(manifest.read(place.parent), verdict=verdict)
+    aside = root / f"{ASIDE}{secrets.token_hex(4)}"
+    aside.write_bytes(stated.dump())
+    sync(aside)
+    aside.replace(place)
+    sync(place.parent)
+    return stated
+
+
+def discard(root: Path, id: str) -> None:
+    """Remove the bundle ``id``, which must not be current; only for the holder of the lock."""
+    aside = folder(root, id).rename(root / f"{ASIDE}{secrets.token_hex(4)}")  # none is half there
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def clean(root: Path) -> None:

@@ -22,6 +22,7 @@ from recsys.policy import (
 )
 from recsys.weights import Weights
 from service.settings import Limits, Site, SpoolSettings
+from training.gate import Gate
 from training.recipe import Recipe
 
 README = Path(__file__).parent.parent / "README.md"
@@ -36,6 +37,7 @@ TABLES = {
     "policy.sections.NAME": SectionRules,
     "train": Recipe,
     "train.weights": Weights,
+    "gate": Gate,
     "store": StoreSettings,
     "retention": Retention,
     "limits": Limits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +14,22 @@ from filelock import FileLock, Timeout
 
 from recsys import shelf
 from recsys.bundle import Bundle, open_bundle, write
-from recsys.errors import BundleCorrupt, BundleError, Busy
+from recsys.errors import BundleCorrupt, BundleError, Busy, Held
 from recsys.history import History
+from recsys.policy import Policy
 from recsys.tables import TONES
-from training.fit import NOBODY
+from training.champion import Champion, champion
+from training.fit import NOBODY, code_version
+from training.gate import Gate
+from training.growth import growth
 from training.learn import learn
+from training.rivals import rivals
 from training.stages import Report, Stage, silent, stage
+from training.supply import supply
+from training.verdict import Findings, Verdict, held, plain
 
 if TYPE_CHECKING:
     from data.store import Store
-    from recsys.policy import Policy
     from recsys.types import ArticleId, Tone
     from training.recipe import Recipe
 
@@ -43,6 +49,11 @@ def run(
     corrections: Mapping[ArticleId, Tone] = NOBODY,
     keep: int = KEEP,
     spare: Collection[str] = (),
+    gate: Gate | None = None,
+    force: bool = False,
+    by: str = "",
+    why: str = "",
+    before_publish: Callable[[], None] = lambda: None,
     report: Report = silent,
 ) -> Bundle:
     """Train on everything that ``store`` knew before ``now`` and make the result current.
@@ -51,8 +62,15 @@ def run(
     ``corrections``. Of the bundles before it the last ``keep`` stay, and those whose ids ``spare``
     names. Returns the bundle as it was opened from ``root``. Whatever fails, what was current stays
     so.
-    Raises ``Busy`` at once where another process is training into ``root``, and ``BundleError``
-    where the bundle cannot be written.
+
+    With a ``gate`` the data, the recipe and the bundle are compared with what is in service, the
+    cheapest first, and the verdict is kept in the manifest. Where nothing is in service, or what
+    cannot be read, it is only recorded. With ``force`` the bundle is published whatever it says,
+    and the verdict tells that, ``by`` whom and ``why``. ``before_publish`` is called when all else
+    is done, and may raise to keep the bundle from becoming current.
+
+    Raises ``Held`` where the gate does not agree, ``Busy`` at once where another process is
+    training into ``root``, and ``BundleError`` where the bundle cannot be written.
     """
     root.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
@@ -63,8 +81,24 @@ def run(
             with stage("snapshot", report) as note:
                 known = store.snapshot(until=now)
                 note(f"{len(known.articles)} articles, {len(known.interactions)} events")
+            history = History(known.articles, known.visitors, known.interactions)
+            rival = champion(root)
+            verdict = Verdict(champion=rival.id).after(Findings(notes=rival.notes))
+
+            def settle(found: Findings) -> None:
+                nonlocal verdict
+                verdict = verdict.after(found)
+                if not verdict.passed and not force:
+                    raise Held(held(plain(verdict)), plain(verdict))
+
+            if gate:
+                with stage("gate: data", report) as note:
+                    settle(supply(history, now, gate))
+                    note(f"{len(verdict.checks)} checks")
+                if rival.id:
+                    settle(_replayed(history, recipe, rival, gate, policy, report))
             made = learn(
-                History(known.articles, known.visitors, known.interactions),
+                history,
                 recipe,
                 now,
                 policy,
@@ -73,10 +107,23 @@ def run(
                 corrections=corrections,
                 report=report,
             )
+            there = {path.name for path in root.iterdir()}
             with stage("write and probe", report) as note:
                 bundle = _write(made, root)
-                probe(bundle)
                 note(f"{sum(file.bytes for file in bundle.manifest.files.values()):,} bytes")
+            try:
+                probe(bundle)
+                if gate:
+                    if rival.id:
+                        settle(growth(bundle.manifest, rival.stated, gate))
+                    verdict = verdict.over(by, why)
+                    stated = shelf.judge(root, bundle.id, plain(verdict))
+                    bundle = dataclasses.replace(bundle, manifest=stated)
+                before_publish()
+            except BaseException:
+                if bundle.id not in there:  # the same bundle may be what an arm shows
+                    shelf.discard(root, bundle.id)
+                raise
             shelf.publish(root, bundle.id)
             shelf.prune(root, keep, spare)
     except Timeout as error:
@@ -112,6 +159,25 @@ def probe(bundle: Bundle) -> None:
         bundle.index.search(bundle.vectors[:1], 10)
         bundle.embedder.embed(["a text"])
         bundle.tone.judge(["a text"])
+
+
+def _replayed(
+    history: History,
+    recipe: Recipe,
+    rival: Champion,
+    gate: Gate,
+    policy: Policy | None,
+    report: Report,
+) -> Findings:
+    found = rivals(history, recipe, rival.recipe, gate, policy or Policy(), report=report)
+    if rival.recipe and rival.stated.code_version != code_version():
+        note = (
+            f"The code is {code_version()}, that of the bundle in service"
+            f" {rival.stated.code_version}: what that changes cannot be replayed, as this one"
+            " followed both recipes."
+        )
+        return dataclasses.replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _write(made: Bundle, root: Path) -> Bundle:
