@@ -1,59 +1,24 @@
 import http.server
-import os
 import random
-import re
-import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 import service as package
 from data.store import Store
-from recsys.policy import Policy
 from recsys.types import Article, Event, Kind
-from service.settings import Settings, Site
+from service.settings import Settings
 
-NOW = int(time.time())
-RECSYS = str(Path(sys.executable).with_name("recsys"))
-SITES = {
-    "daily": Site("The Daily Archipelago", "https://daily.example/", "en"),
-    "culture": Site("Hana & Hearth", "https://culture.example/", "en"),
-    "travel": Site("Slow Islands", "https://travel.example/", "en"),
-}
-STILL = Policy(exploration=0.0)
-"""What is left to chance has its own tests."""
-WORDS = """
-river station paper morning lantern harbour kitchen temple ticket winter garden bridge letter
-market island copper evening platform rice cedar window school craft silence festival wool
-""".split()  # noqa: SIM905
+sys.path.append(str(Path(__file__).parents[1]))
+from served import NOW, SITES, STILL, Service, article, furnished, serving
 
 WIDGET = Path(package.__file__).parent / "static" / "widget.js"
-
-
-def article(site: str, place: int, **fields: object) -> Article:
-    draw = random.Random(f"{site}{place}")
-    body = "\n\n".join(" ".join(draw.choices(WORDS, k=40)).capitalize() + "." for _ in range(3))
-    values: dict[str, object] = {
-        "site": site,
-        "key": f"a-{place}",
-        "url": f"https://{site}.example/a-{place}",
-        "title": f"{' '.join(draw.choices(WORDS, k=5)).capitalize()} {place}",
-        "published": NOW - 3600 * (place + 1),
-        "body": body,
-        "section": draw.choice(("News", "Craft", "Walks")),
-        "language": "en",
-        "image": f"https://{site}.example/a-{place}.jpg",
-    }
-    return Article(**{**values, **fields})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +57,6 @@ def var(tmp_path: Path) -> Path:
     return furnished(tmp_path)
 
 
-def furnished(folder: Path) -> Path:
-    lines = [f'[sites.{id}]\nname = "{s.name}"\nurl = "{s.url}"\n' for id, s in SITES.items()]
-    lines.append("[policy]\nexploration = 0.0\n")
-    (folder / "recsys.toml").write_text("\n".join(lines))
-    return folder
-
-
 @pytest.fixture
 def settings(var: Path) -> Settings:
     return Settings(
@@ -110,55 +68,6 @@ def settings(var: Path) -> Settings:
 def store(settings: Settings) -> Iterator[Store]:
     with Store.open(settings.store_url) as opened:
         yield opened
-
-
-@dataclass(frozen=True)
-class Service:
-    url: str
-    process: subprocess.Popen[str]
-    log: Path
-
-    def get(self, path: str, **params: object) -> httpx.Response:
-        return httpx.get(self.url + path, params=params or None, timeout=20)  # type: ignore[arg-type]
-
-    def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
-
-    def wait_for(self, path: str, **params: object) -> httpx.Response:
-        """Ask until the service answers at all."""
-        deadline = time.monotonic() + 40
-        while True:
-            try:
-                return self.get(path, **params)
-            except httpx.TransportError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-
-
-@contextmanager
-def serving(var: Path, *options: str) -> Iterator[Service]:
-    """Run `recsys serve` as a person would, on a free port."""
-    command = [RECSYS, "--var", str(var), "serve", "--port", "0", *options]
-    log = var / "serve.log"
-    (var / "tmp").mkdir(exist_ok=True)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(var / "tmp")}
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
-        )
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"http://[\d.]+:\d+", line)
-            assert found, f"no address in {line!r}; log: {log.read_text()}"
-            yield Service(found[0], process, log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(30)
-            if process.stdout:
-                process.stdout.close()
 
 
 @pytest.fixture

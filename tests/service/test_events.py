@@ -324,6 +324,27 @@ def test_a_store_that_cannot_be_written_acknowledges_nothing(client, store, sett
     assert post(client, read()).json["accepted"] == 1
 
 
+def test_a_store_that_is_away_is_no_reason_to_lose_events(client, store, settings, holder):
+    spooled = dataclasses.replace(settings, spool=settings.bundles.parent / "spool")
+    holder = Holder(spooled)
+    holder.refresh(int(time.time()))
+    client = create_app(spooled, holder).test_client()
+    path = settings.store_url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as raw:
+        raw.execute("ALTER TABLE events RENAME TO elsewhere")
+    answer = post(client, read(1), read(2), read(2), read(3, kind="kiss"))
+    assert answer.status_code == 202
+    assert (answer.json["accepted"], answer.json["repeated"], answer.json["queued"]) == (0, 1, 2)
+    assert [fault["row"] for fault in answer.json["refused"]] == [3]
+    with sqlite3.connect(path) as raw:
+        raw.execute("ALTER TABLE elsewhere RENAME TO events")
+    raw.close()
+    assert holder.intake.deliver().rows == 2
+    assert post(client, read(1), read(2), read(4)).json["repeated"] == 2
+    assert len(kept(store)) == 3
+    assert client.get("/readyz").json["queued"] == 0
+
+
 def test_what_became_of_events_is_counted_without_naming_anybody(client):
     post(client, read(1, visitor="anna", consent=True), read(1), read(2, kind="kiss"))
     text = client.get("/metrics").text

@@ -8,8 +8,10 @@ import pytest
 from data import access, keyring
 from data.audit import entries
 from data.scope import Scope
+from recsys.types import Event, Kind
 from service.app import create_app
 from service.holder import Holder
+from service.spool import Spool
 from training.recipe import Recipe
 from training.run import run as learn
 
@@ -51,6 +53,24 @@ def test_what_is_held_is_exported(client, headers, visits, ring):
         (*event.article, event.at) for event in own
     ]
     assert client.get(f"{PATH}nobody", headers=headers).json["events"] == []
+
+
+def test_what_waits_for_an_absent_store_is_exported_and_erased_too(
+    settings, store, articles, headers, ring
+):
+    spooled = dataclasses.replace(settings, spool=settings.bundles.parent / "spool")
+    holder = Holder(spooled)
+    holder.refresh(int(time.time()))
+    client = create_app(spooled, holder).test_client()
+    who = ring.visitor("anna")
+    queue = Spool(spooled.spool, 10**7)
+    queue.put([Event("e", Kind.READ, articles[0].id, 5, who)])
+    (event,) = client.get(f"{PATH}anna", headers=headers).json["events"]
+    assert (event["key"], event["visitor"]) == (articles[0].key, who)
+    assert client.delete(f"{PATH}anna", headers=headers).json == {"events": 1}
+    assert client.get(f"{PATH}anna", headers=headers).json["events"] == []
+    assert queue.held(who) == []
+    queue.close()
 
 
 def notes(client):
