@@ -1,5 +1,6 @@
 """Turns the command line's global options and one TOML file into the values commands need."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data import keyring as keyrings
+from data.alerts import Alerts
 from data.connections import StoreSettings
 from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
@@ -43,6 +45,7 @@ class Setup:
     recipe: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spooling: SpoolSettings = field(default_factory=SpoolSettings)
     experiment: Experiment | None = None
@@ -114,6 +117,7 @@ class Tables:
     train: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
+    alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
 
@@ -130,7 +134,7 @@ def load(config: Path | None, var: Path | None) -> Setup:
         choices = [Path(named)] if named else [where / "recsys.toml", Path("recsys.toml")]
         config = next((path for path in choices if named or path.exists()), None)
     if config is None:
-        return Setup(var=where)
+        return Setup(var=where, alerts=_with_secret(Alerts()))
     tables, file = load_toml(config)
     problems, base, experiment = Problems(), tables.get("policy", {}), None
     with problems:
@@ -149,8 +153,14 @@ def load(config: Path | None, var: Path | None) -> Setup:
         recipe=read.train,
         gate=read.gate,
         retention=read.retention,
+        alerts=_with_secret(read.alerts),
         limits=read.limits,
         spooling=read.spool,
         experiment=experiment,
         config=config,
     )
+
+
+def _with_secret(alerts: Alerts) -> Alerts:
+    webhook = os.environ.get("RECSYS_WEBHOOK")
+    return dataclasses.replace(alerts, webhook=webhook) if webhook else alerts

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli.setup import Retention, StoreSettings
+from data.alerts import Alerts
 from recsys.arms import Arm, Experiment
 from recsys.policy import (
     HalfLives,
@@ -40,6 +41,7 @@ TABLES = {
     "gate": Gate,
     "store": StoreSettings,
     "retention": Retention,
+    "alerts": Alerts,
     "limits": Limits,
     "spool": SpoolSettings,
     "experiment": Experiment,
