@@ -1,5 +1,6 @@
 """``recsys serve``: the HTTP service under gunicorn."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -44,7 +45,11 @@ def serve(
       <script async src="https://THIS/widget.js"
               data-site="S" data-key="K"></script>
 
-    Logs go to standard error, one JSON object a line.
+    Logs go to standard error, one JSON object a line; $RECSYS_LOG is the least
+    level of them (debug, info, warning, error). /metrics answers those who reach
+    this port without a proxy, or, where $RECSYS_METRICS_TOKEN is set, those who
+    send it. With $OTEL_EXPORTER_OTLP_ENDPOINT and the extra otel, requests are
+    sent there as spans.
     """
     # Here and not above: other commands start faster without the service.
     from service import server
@@ -63,6 +68,7 @@ def serve(
         spool=setup.spool.absolute(),
         spooling=setup.spooling,
         demo=demo,
+        metrics_token=os.environ.get("RECSYS_METRICS_TOKEN", ""),
     )
     listen = server.Listen(host, port, workers, threads)
     server.serve(settings, listen, lambda address: _announce(address, demo))

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from data.pulse import newest_event
 from data.store import Mark, Store
 from recsys.live import Live
 
@@ -17,6 +18,8 @@ class Follower:
         self._store = store
         self._live = live
         self.mark = mark
+        self.newest = 0
+        """When the newest event happened that the store is known to hold, UTC seconds."""
 
     @classmethod
     def begin(cls, store: Store, live: Live) -> "Follower":
@@ -28,6 +31,7 @@ class Follower:
         bundle = live.bundle.manifest
         live.add(store.scheduled(bundle.data_until))
         follower = cls(store, live, Mark(**bundle.mark))
+        follower.newest = newest_event(store)
         follower.catch_up()
         return follower
 
@@ -47,6 +51,7 @@ class Follower:
             )
             for seq, event in changes.events:
                 self.mark = dataclasses.replace(self.mark, event_seq=seq)
+                self.newest = max(self.newest, event.at)
                 self._live.observe([event])
             # After the events: what an erased reader did before must not bring them back.
             self._live.forget(changes.erased)

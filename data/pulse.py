@@ -7,6 +7,8 @@ from sqlalchemy import func, select
 from data.schema import articles, events
 from data.store import Store
 
+NEWEST = select(func.max(events.c.at))
+
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
@@ -33,5 +35,11 @@ def pulse(store: Store, now: int) -> Pulse:
     with store.reading() as connection:
         told, withdrawn, published = connection.execute(of_articles).one()
         many = connection.execute(select(func.count()).select_from(events)).scalar_one()
-        happened = connection.execute(select(func.max(events.c.at))).scalar_one()
+        happened = connection.execute(NEWEST).scalar_one()
     return Pulse(told, withdrawn, many, published or 0, happened or 0)
+
+
+def newest_event(store: Store) -> int:
+    """Return when the newest event happened, 0 without one. Raises ``DataError``."""
+    with store.reading() as connection:
+        return connection.execute(NEWEST).scalar_one() or 0

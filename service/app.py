@@ -66,7 +66,9 @@ def create_app(settings: Settings, holder: Holder | None = None) -> Flask:
     app.register_api(rules.blueprint(holder, settings))
     app.register_api(audit.blueprint(holder))
     app.register_api(health.blueprint(holder))
-    app.register_blueprint(metrics.blueprint())
+    app.register_blueprint(
+        metrics.blueprint(lambda: holder.state.bundle, settings.policy.id, settings.metrics_token)
+    )
     app.register_api(fragment.blueprint(holder, settings))
     app.register_blueprint(widget.blueprint())
     app.register_blueprint(desk.blueprint(holder, settings))

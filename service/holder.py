@@ -25,10 +25,11 @@ from recsys.errors import BundleError, BundleMissing, RecsysError
 from recsys.live import Live
 from recsys.rules import Rule
 from recsys.types import ArticleId, Query
-from service import metrics
+from service import metrics, spans
 from service.intake import Intake
 from service.settings import Settings
 from service.spool import Spool
+from service.vitals import Vitals
 
 RETRY = 30
 """Seconds after which a refused bundle is looked at again: it may have been repaired."""
@@ -79,6 +80,7 @@ class Holder:
         self._rules: tuple[int, tuple[Rule, ...]] = (-1, ())
         """The revision at which editors' rules were last read, and what they were."""
         self._served = self._assemble(Bundle.empty())
+        self._vitals = Vitals()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._looked = threading.Event()
@@ -165,9 +167,19 @@ class Holder:
             store_reachable=not store,
             error="; ".join(filter(None, (rules, bundle, store, arms, keys))),
         )
-        if self.state.bundle:
-            metrics.BUNDLE_AGE.set(now - self.state.bundle_created)
+        self._tell(now)
+
+    def _tell(self, now: int) -> None:
+        """Set the gauges that say how fresh this worker is."""
+        metrics.READY.set(1)
+        metrics.REFRESHED.set(now)
+        metrics.BUNDLE_CREATED.set(self.state.bundle_created if self.state.bundle else 0)
         metrics.BUNDLE_REFUSED.set(bool(self.state.refused))
+        if self.state.store_reachable:
+            metrics.STORE_FOLLOWED.set(now)
+        if self._served.follower:
+            metrics.NEWEST_EVENT.set(self._served.follower.newest)
+        self._vitals.take()
 
     def _attempt(self, what: str, step: Callable[[int], None], now: int) -> str:
         """Do one step and return why it failed, empty where it did not."""
@@ -185,7 +197,8 @@ class Holder:
         # New articles are embedded here, beside requests: one core is enough for that.
         with threadpool_limits(1):
             while not self._stop.is_set():
-                self.refresh(int(time.time()))
+                with metrics.REFRESH_SECONDS.time():
+                    self.refresh(int(time.time()))
                 self._looked.set()
                 self._wake.wait(self._settings.refresh)
                 self._wake.clear()
@@ -202,6 +215,7 @@ class Holder:
             return
         if wanted == state.refused and now < state.refused_at + RETRY:
             return
+        began = time.time_ns()
         try:
             fresh = self._open(wanted, now)
         except Exception as error:
@@ -228,6 +242,7 @@ class Holder:
             refused_because="",
         )
         metrics.SWAPS.inc()
+        spans.past("bundle swap", began, bundle=wanted)
         log.info("bundle in service", bundle=wanted)
 
     def _follow_store(self, now: int) -> None:

@@ -1,6 +1,6 @@
 """Writes every log line as one JSON object, gunicorn's own included, without what readers told."""
 
-import logging.config
+import os
 import re
 import sys
 import traceback
@@ -10,8 +10,11 @@ import orjson
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from recsys.errors import RecsysError
+from recsys.errors import ConfigError, RecsysError
 
+LEVEL = "RECSYS_LOG"
+"""Variable of the least level that is written."""
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 # gunicorn repeats what it could not read, and from whom; Flask and gunicorn name whole addresses.
 _REPEATED = (
     (re.compile(r"(Invalid request) from ip=\S*: ([A-Za-z ]*).*", re.DOTALL), r"\1: \2"),
@@ -46,11 +49,19 @@ _SHARED: list[Processor] = [
 ]
 
 
+def level() -> int:
+    """Return the least level to write, ``info`` by default; raises ``ConfigError``."""
+    named = os.environ.get(LEVEL, "") or "info"
+    if named.lower() not in LEVELS:
+        raise ConfigError(f"{LEVEL} is {named!r}; expected one of {', '.join(LEVELS)}")
+    return LEVELS[named.lower()]
+
+
 def configure() -> None:
     """Send structlog to standard error as JSON; call it once a process, after the fork."""
     structlog.configure(
         processors=[*_SHARED, structlog.processors.JSONRenderer(serializer=orjson.dumps)],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level()),
         logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
     )
 
@@ -73,7 +84,7 @@ def gunicorn_config() -> dict[str, Any]:
         "handlers": {"stderr": handler},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
-            "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+            "gunicorn.error": {"level": level(), "handlers": ["stderr"], "propagate": False},
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
         },
     }

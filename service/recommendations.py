@@ -13,10 +13,11 @@ from data.scope import Scope
 from recsys.engine import Engine
 from recsys.trace import plain
 from recsys.types import ArticleId, Card, Query, Slate
-from service import access, demo, metrics, slates
+from service import access, demo, metrics, slates, spans
 from service.holder import Holder
 from service.problems import DESCRIBED
 from service.settings import Settings
+from service.stages import Stages
 from service.wire import Answer, Ask, dump_slate, parse_query, respond
 
 log = structlog.get_logger()
@@ -65,11 +66,14 @@ def answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
 
 
 def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
+    lap = Stages()
     engine, arm, query, notes = _asked(ask, secrets.randbits(63), holder, settings)
-    body = _drawn(ask, engine.recommend(query), engine, arm, query, notes, holder, settings)
-    metrics.FILL.observe(len(body["items"]) / query.n)
-    for item in body["items"]:
-        metrics.ITEMS.labels(item["source"]).inc()
+    lap("parse")
+    slate = engine.recommend(query, lap)
+    body = _drawn(ask, slate, engine, arm, query, notes, holder, settings)
+    lap("draw")
+    metrics.count_answer(body["items"], query.n, lap.seconds(), settings.sites)
+    spans.stages(lap)
     return body
 
 

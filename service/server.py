@@ -4,7 +4,6 @@ import errno
 import os
 import shutil
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from recsys.errors import Busy, ConfigError
-from service import logs
+from service import counts, logs
 from service.settings import Settings
 
 
@@ -36,8 +35,7 @@ def serve(settings: Settings, listen: Listen, ready: Callable[[str], None]) -> N
     # Both must be set before the libraries that read them are imported, which workers do.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    counts = tempfile.mkdtemp(prefix="recsys-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+    counted = counts.begin()
     address = f"http://{_reachable(listen.host)}:{listener.getsockname()[1]}"
     options = {
         "bind": f"fd://{listener.detach()}",
@@ -50,9 +48,10 @@ def serve(settings: Settings, listen: Listen, ready: Callable[[str], None]) -> N
         "control_socket_disable": True,
         "logconfig_dict": logs.gunicorn_config(),
         "when_ready": lambda _: ready(address),
-        "child_exit": _forget_worker,
+        "child_exit": lambda _, worker: counts.forget(worker.pid),
+        "worker_exit": _last_words,
         # Only the first process gets here: workers must not delete what their siblings count in.
-        "on_exit": lambda _: shutil.rmtree(counts, ignore_errors=True),
+        "on_exit": lambda _: shutil.rmtree(counted, ignore_errors=True),
     }
     _Gunicorn(settings, options).run()
 
@@ -69,10 +68,13 @@ class _Gunicorn(BaseApplication):
 
     def load(self) -> Any:
         # Runs in each worker after the fork: FAISS hangs when its threads are older than the fork.
+        from service import spans, vitals
         from service.app import create_app
         from service.holder import Holder
 
         logs.configure()
+        spans.start()
+        vitals.started(self.cfg.threads)
         holder = Holder(self._settings)
         holder.start()
         return create_app(self._settings, holder)
@@ -105,7 +107,7 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _forget_worker(_: Any, worker: Any) -> None:
-    from prometheus_client.multiprocess import mark_process_dead
+def _last_words(_: Any, __: Any) -> None:
+    from service import spans
 
-    mark_process_dead(worker.pid)
+    spans.stop()

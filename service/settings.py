@@ -89,6 +89,8 @@ class Settings:
     spooling: SpoolSettings = field(default_factory=SpoolSettings)
     demo: bool = False
     """Serve article pages of the network under /demo/, and link cards to them."""
+    metrics_token: str = field(default="", repr=False)
+    """What ``/metrics`` asks of everybody; where empty, it refuses only who comes by a proxy."""
     refresh: float = 1.0
     """Seconds between two looks at the bundle pointer and the store."""
     patience: float = 20.0

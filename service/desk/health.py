@@ -32,7 +32,7 @@ def _counted() -> dict[str, str]:
         total(f"recsys_request_seconds_{part}", route="/v1/recommendations")
         for part in ("count", "sum")
     )
-    slates, filled = (total(f"recsys_slate_fill_{part}") for part in ("count", "sum"))
+    slates, filled = (total(f"recsys_slate_fill_ratio_{part}") for part in ("count", "sum"))
     return {
         "Requests answered": f"{total('recsys_requests_total'):,.0f}",
         "Boxes answered": f"{answers:,.0f}"

@@ -75,7 +75,7 @@ def test_metrics_are_summed_over_workers_and_outlive_them(own):
     own.wait_for("/healthz")
     values = _metrics(own)
     assert values[asked] == 20
-    assert values["recsys_slate_fill_count"] == 20
+    assert values["recsys_slate_fill_ratio_count"] == 20
     assert sum(v for name, v in values.items() if name.startswith("recsys_items_total")) == 120
     assert values['recsys_request_seconds_count{route="/v1/recommendations"}'] == 20
 
