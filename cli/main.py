@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cli import (
     audit,
+    backup,
     bundles,
     demo,
     digest,
@@ -60,6 +61,8 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(rules.app, name="rules")
 app.command()(audit.audit)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.add_typer(visitors.app, name="visitors")
 app.add_typer(jobs.app, name="job")
 
