@@ -15,7 +15,7 @@ from data.importers.rows import ARTICLE_COLUMNS, Fault
 from data.scope import Scope
 from recsys.errors import RecsysError
 from recsys.types import Article, ArticleId
-from service import access
+from service import access, metrics
 from service.events import Refused
 from service.holder import Holder
 from service.problems import DESCRIBED, answer, away
@@ -91,6 +91,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             for place, fault in enumerate(made)
             if isinstance(fault, Fault)
         ]
+        metrics.ARTICLES.labels("refused").inc(len(refused))
         if not good:
             errors = [
                 {"field": f"articles.{r['row']}.{r['field']}", "message": r["message"]}
@@ -102,6 +103,8 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             counts = holder.store.put_articles(good, revive=True)
         except RecsysError:
             return away("The store cannot be written now; send it again.")
+        for result in ("new", "changed", "same"):
+            metrics.ARTICLES.labels(result).inc(getattr(counts, result))
         holder.nudge()
         return respond(
             {"new": counts.new, "changed": counts.changed, "same": counts.same, "refused": refused}

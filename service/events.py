@@ -158,6 +158,7 @@ def _take(
     metrics.EVENTS.labels("accepted").inc(taken.new)
     metrics.EVENTS.labels("repeated").inc(taken.same)
     metrics.EVENTS.labels("queued").inc(taken.queued)
+    metrics.count_feedback(events)
     body = {
         "accepted": taken.new,
         "repeated": taken.same,

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import structlog
@@ -94,7 +95,7 @@ class Intake:
         if self._breaker.admits():
             # In a thread of its own: no setting of any database keeps a write from hanging for
             # ever. One that comes through late finds its events in the queue; they count once.
-            write = self._writers.submit(self._write, events)
+            write = self._writers.submit(copy_context().run, self._write, events)
             try:
                 return _stored(write.result(self._patience))
             except TimeoutError:

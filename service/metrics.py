@@ -110,6 +110,26 @@ BUNDLE_REFUSED = Gauge(
     multiprocess_mode="livemax",
 )
 SWAPS = Counter("recsys_bundle_swaps", "Bundles taken into service, counted in each worker.")
+ROLLBACKS = Counter(
+    "recsys_rollbacks", "Bundles that the service took back after they were published.", ["reason"]
+)
+
+# Unattended work, as its records in the store tell it.
+JOB_SUCCESS = Gauge(
+    "recsys_job_last_success_timestamp_seconds",
+    "When a job last ended well, UTC seconds.",
+    ["job"],
+    multiprocess_mode="livemax",
+)
+JOB_FAILED = Gauge(
+    "recsys_job_last_run_failed",
+    "1 where the last run of a job failed.",
+    ["job"],
+    multiprocess_mode="livemax",
+)
+JOB_RUNNING = Gauge(
+    "recsys_job_running", "1 while a job runs.", ["job"], multiprocess_mode="livemax"
+)
 
 # What readers did, and what publishers sent.
 EVENTS = Counter("recsys_events", "Events posted, by what became of them.", ["result"])
