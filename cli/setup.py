@@ -15,11 +15,12 @@ from data.connections import StoreSettings
 from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
 from recsys.config import Problems, load_toml, parse, within
-from recsys.errors import DataError
+from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy, read_policy
 from service.settings import Limits, Site, SpoolSettings
 from training.gate import Gate
 from training.recipe import Recipe
+from training.timetable import Backups, Jobs, Reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Setup:
     recipe: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
+    jobs: Jobs = field(default_factory=Jobs)
+    backup: Backups = field(default_factory=Backups)
+    report: Reports = field(default_factory=Reports)
     alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spooling: SpoolSettings = field(default_factory=SpoolSettings)
@@ -55,8 +59,14 @@ class Setup:
 
     @property
     def store_url(self) -> str:
-        """SQLAlchemy URL of the store."""
-        return self.store.address(self.store.url or f"sqlite:///{self.var / 'recsys.db'}")
+        """SQLAlchemy URL of the store, with the password that a file holds where one is named.
+
+        Raises ``ConfigError`` where ``$RECSYS_STORE_PASSWORD_FILE`` cannot be read.
+        """
+        url, file = self.store.url, os.environ.get("RECSYS_STORE_PASSWORD_FILE")
+        if url and file:
+            url = _with_password(url, Path(file))
+        return self.store.address(url or f"sqlite:///{self.var / 'recsys.db'}")
 
     @property
     def keyring(self) -> Path:
@@ -80,6 +90,20 @@ class Setup:
     def bundles(self) -> Path:
         """Directory of the bundles."""
         return self.var / "bundles"
+
+
+def _with_password(url: str, file: Path) -> str:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        password = file.read_text(encoding="utf-8").rstrip("\r\n")
+        return make_url(url).set(password=password).render_as_string(hide_password=False)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError(f"$RECSYS_STORE_PASSWORD_FILE = {file}: {reason}") from error
+    except ArgumentError:
+        return url  # whoever opens it says what is wrong with it
 
 
 def require_known(option: str, names: Iterable[str], known: Iterable[str]) -> None:
@@ -117,6 +141,9 @@ class Tables:
     train: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
     retention: Retention = field(default_factory=Retention)
+    jobs: Jobs = field(default_factory=Jobs)
+    backup: Backups = field(default_factory=Backups)
+    report: Reports = field(default_factory=Reports)
     alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
@@ -153,6 +180,9 @@ def load(config: Path | None, var: Path | None) -> Setup:
         recipe=read.train,
         gate=read.gate,
         retention=read.retention,
+        jobs=read.jobs,
+        backup=read.backup,
+        report=read.report,
         alerts=_with_secret(read.alerts),
         limits=read.limits,
         spooling=read.spool,

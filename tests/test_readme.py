@@ -25,6 +25,7 @@ from recsys.weights import Weights
 from service.settings import Limits, Site, SpoolSettings
 from training.gate import Gate
 from training.recipe import Recipe
+from training.timetable import Backups, Jobs, JobSettings, Reports
 
 README = Path(__file__).parent.parent / "README.md"
 TABLES = {
@@ -41,6 +42,10 @@ TABLES = {
     "gate": Gate,
     "store": StoreSettings,
     "retention": Retention,
+    "jobs": Jobs,
+    "jobs.NAME": JobSettings,
+    "backup": Backups,
+    "report": Reports,
     "alerts": Alerts,
     "limits": Limits,
     "spool": SpoolSettings,
