@@ -27,7 +27,8 @@ class StoreSettings:
     pool_recycle: float = 1800.0
     """Seconds after which a connection is replaced by a new one."""
     pool_ping: bool = True
-    """Ask a connection whether it still stands before it is used: a restarted server goes unseen."""
+    """Ask a connection whether it still stands before it is used: a restarted server goes
+    unseen."""
     connect_timeout: float = 5.0
     """Seconds that connecting may take."""
     statement_timeout: float = 60.0

@@ -1,5 +1,6 @@
-"""Opens the database of the store: pragmas, migrations, errors in words."""
+"""Opens the database of the store: connections, migrations, errors in words."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,38 +11,99 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from recsys.errors import DataError
+from data import connections
+from data.connections import StoreSettings
+from recsys.errors import ConfigError, DataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CACHE = 128 * 1024
-"""KiB of pages that a connection may keep."""
+"""KiB of pages that a connection to SQLite may keep."""
 PATIENCE = 30.0
-"""Seconds to wait for another writer."""
+"""Seconds to wait for another writer of SQLite."""
+TURN = 7_205_759_403
+"""Key of the lock under which PostgreSQL is migrated: any number that nobody else takes."""
+KEEPALIVE = {
+    **{"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
+    "tcp_user_timeout": 60_000,
+}
+"""A server that the network lost is noticed within a minute, not within hours."""
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, *, migrating: bool = True) -> Engine:
     """Return an engine for an SQLAlchemy URL, with the schema brought up to date.
 
-    Raises ``DataError`` where the URL is none, the database cannot be opened, or a newer version
-    of this program has written it.
+    Parameters of the URL that are named as in ``StoreSettings`` say how to connect. Raises
+    ``DataError`` where the URL is none, the database cannot be opened, or a newer version of this
+    program has written it.
     """
-    try:
-        address = make_url(url)
-        engine = create_engine(address)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise DataError(f"the store's address is not usable: {error}") from error
-    if address.get_backend_name() == "sqlite":
-        if address.database and address.database != ":memory:":
-            _make_folder(Path(address.database).parent)
+    engine = _engine(url)
+    if engine.dialect.name == "sqlite":
+        database = engine.url.database
+        if database and database != ":memory:":
+            _make_folder(Path(database).parent)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin)
-    with readable_errors(engine):
-        migrate(engine)
+    if migrating:
+        try:
+            with readable_errors(engine):
+                migrate(engine)
+        except DataError:
+            engine.dispose()
+            raise
     return engine
+
+
+def _engine(url: str) -> Engine:
+    try:
+        address = make_url(url)
+        if address.drivername in ("postgresql", "postgres"):
+            address = address.set(drivername="postgresql+psycopg")
+        settings, query = connections.parsed(address.query)
+        address = address.set(query=query)
+        if "@" in (address.host or ""):
+            raise ValueError("it has several @; write the one of a password as %40")
+        if address.get_backend_name() not in ("sqlite", "postgresql"):
+            raise ValueError(f"{address.drivername} is neither sqlite nor postgresql")
+        options = _postgres(settings) if address.get_backend_name() == "postgresql" else {}
+        return create_engine(address, **options)
+    except ArgumentError as error:
+        # Its words may hold the address, and that a password.
+        raise DataError(
+            "the store's address is not usable; expected an SQLAlchemy URL, as sqlite:///FILE or"
+            " postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from error
+    except (NoSuchModuleError, ImportError, ValueError, ConfigError) as error:
+        words = str(error)
+        if "invalid literal for int" in words:
+            words = "its port is no number; write / : @ of a password as %2F %3A %40"
+        raise DataError(f"the store's address is not usable: {words}") from error
+
+
+def _postgres(settings: StoreSettings) -> dict[str, Any]:
+    seconds = {
+        "statement_timeout": settings.statement_timeout,
+        "lock_timeout": settings.lock_timeout,
+        "idle_in_transaction_session_timeout": settings.idle_timeout,
+    }
+    return {
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.pool_overflow,
+        "pool_timeout": settings.pool_wait,
+        "pool_recycle": settings.pool_recycle,
+        "pool_pre_ping": settings.pool_ping,
+        # The connections that are needed least close first.
+        "pool_use_lifo": True,
+        "connect_args": {
+            "connect_timeout": round(settings.connect_timeout),
+            "application_name": settings.application_name,
+            "options": " ".join(f"-c {name}={round(s * 1000)}" for name, s in seconds.items()),
+            **KEEPALIVE,
+        },
+    }
 
 
 def migrate(engine: Engine) -> None:
@@ -50,20 +112,46 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_heads()
+        found = _revisions(connection)
     if set(found) == set(script.get_heads()):
         return
     known = {revision.revision for revision in script.walk_revisions()}
     if not known.issuperset(found):
         raise DataError(
-            f"the store {engine.url!r} has schema {', '.join(found)}, which this version does not"
-            " know; update the program, or name another store"
+            f"the store {shown(engine.url)} has schema {', '.join(found)}, which this version does"
+            " not know; update the program, or name another store"
         )
-    # Immediate: of two processes that open a new store, one migrates and the other waits.
+    # Of several processes that open a store, one migrates and the others wait.
     options = {"begin": "BEGIN IMMEDIATE"}
     with engine.connect().execution_options(**options) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # A large store takes its time, and so does whoever waits for it.
+            connection.exec_driver_sql(
+                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
+            )
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def revision(engine: Engine) -> str:
+    """Return the revision of the schema, empty where there is none."""
+    with readable_errors(engine), engine.connect() as connection:
+        return ", ".join(_revisions(connection))
+
+
+def head() -> str:
+    """Return the revision that this version of the program wants."""
+    return ", ".join(ScriptDirectory(str(MIGRATIONS)).get_heads())
+
+
+def _revisions(connection: Connection) -> tuple[str, ...]:
+    return MigrationContext.configure(connection).get_current_heads()
+
+
+def shown(url: URL) -> str:
+    """Return an address for people: without its password and parameters."""
+    return repr(url.set(query={}))
 
 
 @contextmanager
@@ -71,10 +159,15 @@ def readable_errors(engine: Engine) -> Iterator[None]:
     """Turn what a database says into a ``DataError`` with the next step."""
     try:
         yield
-    except DBAPIError as error:
-        cause = str(error.orig).strip()
-        step = next((step for sign, step in NEXT_STEPS.items() if sign in cause), "")
-        raise DataError(f"the store {engine.url!r} failed: {cause}{step}") from error
+    except (SQLAlchemyError, engine.dialect.loaded_dbapi.Error) as error:
+        original = getattr(error, "orig", None) or error
+        code = getattr(original, "sqlstate", None) or ""
+        # Of a server's answer the first line: others may hold what readers did.
+        said = getattr(getattr(original, "diag", None), "message_primary", None)
+        cause = re.sub(r"\s+", " ", said or str(original)).strip()
+        signs = f"[{code}] {cause}".lower()
+        step = next((step for sign, step in NEXT_STEPS.items() if sign in signs), "")
+        raise DataError(f"the store {shown(engine.url)} failed: {cause}{step}") from error
 
 
 NEXT_STEPS = {
@@ -83,8 +176,43 @@ NEXT_STEPS = {
     "unable to open": "; check that its directory exists and is writable",
     "not a database": "; it is not an SQLite file, name another with --var or [store] url",
     "malformed": "; restore a backup, or move it away and import anew",
-    "locked": "; another process has been writing for long, try again",
+    "database is locked": "; another process has been writing for long, try again",
+    # From here on PostgreSQL: what it says while one connects has no code.
+    "password authentication failed": "; check user and password in [store] url",
+    "no password supplied": "; give the password in [store] url, or in ~/.pgpass",
+    "no pg_hba.conf entry": "; let this machine and user in by the server's pg_hba.conf",
+    'role "': "; make the role (createuser) or name another in [store] url",
+    'database "': "; make it (createdb) or name another in [store] url",
+    "connection refused": "; see whether the server runs, and check host and port in [store] url",
+    "no such file or directory": "; see whether the server runs, and check its socket's directory",
+    "failed to resolve host": "; check the host in [store] url",
+    "could not translate host": "; check the host in [store] url",
+    "name or service not known": "; check the host in [store] url",
+    "timeout expired": "; see whether the server can be reached, or raise [store] connect_timeout",
+    "too many clients": "; lower [store] pool_size or the number of workers, or raise the server's"
+    " max_connections",
+    "remaining connection slots": "; lower [store] pool_size or the number of workers, or raise the"
+    " server's max_connections",
+    "queuepool limit": "; all connections of this process are in use: raise [store] pool_size or"
+    " pool_overflow, or see what holds them",
+    "the database system is": "; it is not ready yet, try again in a moment",
+    "[53100]": "; free some space on the server's disk, nothing is half-written",
+    "no space left": "; free some space on the server's disk, nothing is half-written",
+    "[25006]": "; it is a standby or set to read only: name the primary in [store] url",
+    "[57014]": "; it took longer than [store] statement_timeout allows",
+    "[55p03]": "; another process has been writing for longer than [store] lock_timeout, try again",
+    "[40p01]": "; try again",
+    "[40001]": "; try again",
+    "[25p03]": "; the transaction lay idle for longer than [store] idle_timeout",
+    "[42501]": "; the role needs to own the tables: see data/README.md",
+    "[42p01]": "; run recsys db check",
+    "[42703]": "; run recsys db check",
+    "[57p0": "; it was restarted, try again",
+    "server closed the connection": "; it was restarted or the network failed, try again",
+    "connection is lost": "; it was restarted or the network failed, try again",
+    "connection is closed": "; it was restarted or the network failed, try again",
 }
+"""By a part of what was said, in small letters, or by the code of PostgreSQL in brackets."""
 
 
 def _make_folder(folder: Path) -> None:

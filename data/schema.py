@@ -17,13 +17,14 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMES)
+parted = MetaData(naming_convention=NAMES)
+"""What PostgreSQL has besides, because it keeps events in parts."""
 
 articles = Table(
     "articles",
@@ -50,12 +51,14 @@ articles = Table(
     Column("withdrawn", BigInteger, nullable=True),
     Index("ix_articles_revision", "revision"),
     Index("ix_articles_site_published", "site", "published"),
+    Index("ix_articles_published", "published"),
 )
 
 events = Table(
     "events",
     metadata,
-    # The order of arrival, which is what a live service follows; ``at`` is the order of happening.
+    # The order of arrival, which is what a live service follows; ``at`` is the order of happening,
+    # by which PostgreSQL parts the table by months: there the key is (seq, at).
     Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     # Digest of the sender's id: 16 bytes for any length of id.
     Column("id", LargeBinary(16), nullable=False),
@@ -76,7 +79,8 @@ events = Table(
     Column("source", String(64), nullable=False, server_default=text("''")),
     Column("bundle", String(128), nullable=False, server_default=text("''")),
     Column("placement", String(64), nullable=False, server_default=text("''")),
-    Index("ix_events_id", "id", unique=True),
+    # PostgreSQL has ``event_ids`` instead.
+    Index("ix_events_id", "id", unique=True, info={"only": "sqlite"}),
     Index("ix_events_at", "at"),
     Index(
         "ix_events_visitor_at",
@@ -98,6 +102,17 @@ events = Table(
         sqlite_where=text("slate <> ''"),
         postgresql_where=text("slate <> ''"),
     ),
+)
+
+event_ids = Table(
+    "event_ids",
+    parted,
+    # An id is unique over all parts of ``events``, and an index on a parted table cannot say that.
+    Column("id", LargeBinary(16), primary_key=True),
+    # To be forgotten together with its event.
+    Column("at", BigInteger, nullable=False),
+    # A few pages, as ids come roughly in order of time.
+    Index("ix_event_ids_at", "at", postgresql_using="brin"),
 )
 
 erasures = Table(

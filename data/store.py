@@ -9,10 +9,21 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Engine, Row, Select, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Row,
+    Select,
+    and_,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
-from data import database
+from data import database, loading, partitions
 from data.records import article_of, article_row, event_of, event_row
 from data.schema import articles, clocks, erasures, events
 from recsys.errors import DataError
@@ -88,9 +99,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        dialect = {"sqlite": sqlite, "postgresql": postgresql}[engine.dialect.name]
-        self._insert = dialect.insert
-        self._sqlite = dialect is sqlite
+        self._sqlite = engine.dialect.name == "sqlite"
 
     @classmethod
     def open(cls, url: str) -> "Store":
@@ -123,17 +132,14 @@ class Store:
         for batch in _batches(rows, BATCH):
             described = {article.id: article_row(article) for article in batch}
             with self.writing() as connection:
+                # First: what others write meanwhile would not be among what is known.
+                advance(connection, "article_revision", 0)
                 known = _digests(connection, list(described), up_only=revive)
                 fresh = [r for id, r in described.items() if known.get(id) != r["digest"]]
                 first = advance(connection, "article_revision", len(fresh))
                 for revision, row in enumerate(fresh, first):
                     row["revision"] = revision
-                if fresh:
-                    insert = self._insert(articles)
-                    kept = ("site", "key")
-                    new = {c.name: c for c in insert.excluded if c.name not in kept}
-                    upsert = insert.on_conflict_do_update(index_elements=kept, set_=new)
-                    connection.execute(upsert, fresh)
+                loading.upsert_articles(connection, fresh)
             added = sum(id not in known for id in described)
             counts += Counts(added, len(fresh) - added, len(batch) - len(fresh))
         return counts
@@ -145,13 +151,13 @@ class Store:
         late beacon brings a reader back.
         """
         counts = Counts()
-        once = self._insert(events).on_conflict_do_nothing(index_elements=["id"])
         for batch in _batches(rows, EVENT_BATCH):
             with self.writing() as connection:
+                # First: an erasure that is under way is waited for, or waits for this.
+                first = advance(connection, "event_seq", len(batch))
                 kept = _without_erased(connection, batch)
-                first = advance(connection, "event_seq", len(kept))
                 values = [event_row(event, seq) for seq, event in enumerate(kept, first)]
-                new = connection.execute(once, values).rowcount if values else 0
+                new = loading.add_events(connection, values)
             counts += Counts(new=new, same=len(batch) - new)
         return counts
 
@@ -166,7 +172,8 @@ class Store:
         if not visitor:
             raise DataError("an empty visitor id names nobody; nothing was erased")
         with self.writing() as connection:
-            gone = connection.execute(delete(events).where(events.c.visitor == visitor)).rowcount
+            advance(connection, "event_seq", 0)
+            gone = loading.remove_events(connection, _of(visitor))
             seq = advance(connection, "erasure_seq", 1)
             connection.execute(insert(erasures).values(seq=seq, visitor=visitor, at=at))
             if also:
@@ -175,7 +182,7 @@ class Store:
 
     def held(self, visitor: str) -> list[Event]:
         """Return every event that is kept of a visitor, oldest first."""
-        own = select(events).where(events.c.visitor == visitor)
+        own = select(events).where(_of(visitor))
         with self.reading() as connection:
             rows = connection.execute(own.order_by(events.c.at, events.c.seq)).all()
         return [event_of(row) for row in rows]
@@ -183,15 +190,20 @@ class Store:
     def prune_events(self, before: int) -> int:
         """Delete the events that happened before a moment (UTC seconds); returns how many.
 
-        It goes by batches, so that writers never wait for long.
+        It goes by whole parts where the database has them, and by batches where not, so that
+        writers never wait for long.
         """
         gone = 0
-        oldest = select(events.c.seq).where(events.c.at < before).limit(BATCH)
+        if not self._sqlite:
+            with database.readable_errors(self._engine):
+                gone = partitions.drop(self._engine, before)
+        old = events.c.at < before
+        batch = and_(old, events.c.seq.in_(select(events.c.seq).where(old).limit(BATCH)))
         while True:
             with self.writing() as connection:
-                deleted = connection.execute(delete(events).where(events.c.seq.in_(oldest)))
-            gone += deleted.rowcount
-            if deleted.rowcount < BATCH:
+                deleted = loading.remove_events(connection, batch)
+            gone += deleted
+            if deleted < BATCH:
                 return gone
 
     def withdraw(self, ids: Iterable[ArticleId], at: int, also: Also | None = None) -> int:
@@ -290,7 +302,9 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees the store as of one moment."""
-        level = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
+        level: dict[str, Any] = {}
+        if not self._sqlite:
+            level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         with (
             database.readable_errors(self._engine),
             self._engine.connect().execution_options(**level) as connection,
@@ -357,6 +371,12 @@ def _digests(
             down = up_only and row.withdrawn is not None
             found[ArticleId(site, row.key)] = b"" if down else row.digest
     return found
+
+
+def _of(visitor: str) -> ColumnElement[bool]:
+    # Said twice: the index is partial, and serves only who says that there is a visitor.
+    own = events.c.visitor == visitor
+    return and_(own, events.c.visitor != literal_column("''")) if visitor else own
 
 
 def _shown() -> Select[Any]:

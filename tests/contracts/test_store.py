@@ -3,7 +3,6 @@
 import dataclasses
 import sqlite3
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,12 +45,6 @@ GUIDE = Article("guide", "2026/a", "https://guide.example/a", "Same key, other s
 
 def click(id: str, article: ArticleId, at: int, **values: object) -> Event:
     return Event(id, Kind.CLICK, article, at, **values)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        yield store
 
 
 def test_articles_come_back_as_they_were_put(store: Store) -> None:

@@ -1,0 +1,135 @@
+"""Writes and removes many rows at the pace of the database: PostgreSQL takes them by COPY.
+
+An id of an event counts once over all parts of PostgreSQL's ``events``, and a unique index there
+reaches over one part only. To look ids up in each part would cost a page of every index, the more
+the longer events are kept. So ``event_ids`` holds all of them: whoever gets an id in there adds the
+event, and no two can.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Float,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    delete,
+    insert,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from data import partitions
+from data.schema import articles, event_ids, events
+
+Rows = Sequence[Mapping[str, Any]]
+"""Columns of each row by name, all of them."""
+KEY = ("site", "key")
+FEW = 100
+"""Articles up to which a table to copy them into costs more than it saves."""
+
+
+def add_events(connection: Connection, rows: Rows) -> int:
+    """Add events but for those whose id is known; of several with one id the first counts.
+
+    Returns how many were added. The transaction holds the clock of events: see ``store.advance``.
+    """
+    if not rows:
+        return 0
+    if connection.dialect.name == "sqlite":
+        once = sqlite.insert(events).on_conflict_do_nothing(index_elements=["id"])
+        return connection.execute(once, rows).rowcount
+    # In the order of ids: neighbours in the index are written one after the other.
+    ordered = sorted({row["id"]: row["at"] for row in reversed(rows)}.items())
+    ids, moments = map(list, zip(*ordered, strict=True))
+    with _cursor(connection) as cursor:
+        came = cursor.execute(
+            "INSERT INTO event_ids SELECT * FROM unnest(%b::bytea[], %b::bigint[])"
+            " ON CONFLICT DO NOTHING RETURNING id",
+            (ids, moments),
+            binary=True,
+        )
+        wanted = {id for (id,) in came}
+    # Each once, as an id leaves the set with its first row.
+    fresh = [r for r in rows if r["id"] in wanted and not wanted.remove(r["id"])]  # type: ignore[func-returns-value]
+    if fresh:
+        partitions.ensure(connection, [row["at"] for row in fresh], int(time.time()))
+        _copy(connection, events, fresh)
+    return len(fresh)
+
+
+def remove_events(connection: Connection, which: ColumnElement[bool]) -> int:
+    """Remove the events that fulfil a condition, and return how many did."""
+    gone = delete(events).where(which)
+    if connection.dialect.name == "sqlite":
+        return connection.execute(gone).rowcount
+    old = gone.returning(events.c.id).cte("old")
+    return connection.execute(delete(event_ids).where(event_ids.c.id == old.c.id)).rowcount
+
+
+def upsert_articles(connection: Connection, rows: Rows) -> None:
+    """Add articles, and replace what is known of the same site and key."""
+    if not rows:
+        return
+    sqlite_ = connection.dialect.name == "sqlite"
+    put: Any = (sqlite if sqlite_ else postgresql).insert(articles)
+    new = {c.name: c for c in put.excluded if c.name not in KEY}
+    if sqlite_ or len(rows) <= FEW:
+        connection.execute(put.on_conflict_do_update(index_elements=KEY, set_=new), rows)
+        return
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE articles) ON COMMIT DELETE ROWS"
+    )
+    incoming = articles.to_metadata(type(articles.metadata)(), name="incoming")
+    _copy(connection, incoming, rows)
+    put = put.from_select([column.name for column in articles.c], select(incoming))
+    connection.execute(put.on_conflict_do_update(index_elements=KEY, set_=new))
+
+
+def fill(connection: Connection, table: Table, rows: Rows) -> None:
+    """Put rows as they are into a table that has none of them, as a copy of a store does."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(insert(table), rows)
+        return
+    if table is events:
+        partitions.ensure(connection, [row["at"] for row in rows], int(time.time()))
+        _copy(connection, event_ids, rows)
+    _copy(connection, table, rows)
+
+
+TYPES = {
+    JSON: "json",
+    Boolean: "bool",
+    SmallInteger: "int2",
+    BigInteger: "int8",
+    Float: "float8",
+    LargeBinary: "bytea",
+}
+"""What PostgreSQL calls the types of columns; the others are texts."""
+
+
+def _copy(connection: Connection, table: Table, rows: Rows) -> None:
+    quoted = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quoted(column.name) for column in table.c)
+    types = [TYPES.get(type(column.type), "text") for column in table.c]
+    values = itemgetter(*(column.name for column in table.c))
+    into = f"COPY {quoted(table.name)} ({names}) FROM STDIN (FORMAT BINARY)"
+    with _cursor(connection) as cursor, cursor.copy(into) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(values(row))
+
+
+def _cursor(connection: Connection) -> Any:
+    """Return a cursor of the driver, in the transaction of the connection."""
+    return connection.connection.cursor()
