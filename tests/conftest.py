@@ -16,6 +16,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.main import run
+from data import schema
 from data.store import Store
 
 sys.path.append(str(Path(__file__).parent))
@@ -153,11 +154,27 @@ def postgres_url(postgres_server: postgres.Server) -> Callable[..., str]:
     return made
 
 
+@pytest.fixture(scope="session")
+def emptied(postgres_server: postgres.Server) -> Callable[[], str]:
+    """Empty this worker's database and return its URL: ten times as fast as making another."""
+    name = f"worker_{os.getpid()}"
+    url = postgres_server.create(name, "migrated")
+    tables = [*schema.metadata.tables.values(), *schema.parted.tables.values()]
+    words = [f"DELETE FROM {table.name}" for table in tables if table is not schema.clocks]
+    words.append("UPDATE clocks SET value = 0")
+
+    def empty() -> str:
+        postgres_server.sql(*words, database=name)
+        return url
+
+    return empty
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store, on each of the databases in turn."""
     if request.param == "postgres":
-        return str(request.getfixturevalue("postgres_url")())
+        return str(request.getfixturevalue("emptied")())
     return f"sqlite:///{tmp_path / 'recsys.db'}"
 
 
