@@ -4,6 +4,7 @@ import hmac
 import os
 from collections import Counter as Tally
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -18,6 +19,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
@@ -222,6 +224,37 @@ class InService(Collector):
         )
         family.add_metric([self._bundle(), self._policy], 1)
         yield family
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A metric for people; a histogram is scraped under its name and three endings."""
+
+    name: str
+    """As it is scraped."""
+    kind: str
+    labels: tuple[str, ...]
+    help: str
+
+
+def described() -> list[Described]:
+    """Return every metric of the service by name, for documents and for rules that are checked."""
+    counted = [one for one in globals().values() if isinstance(one, MetricWrapperBase)]
+    found = [
+        Described(
+            family.name + ("_total" if family.type == "counter" else ""),
+            family.type,
+            tuple(metric._labelnames),
+            family.documentation,
+        )
+        for metric in counted
+        for family in metric.describe()
+    ]
+    found += [
+        Described(family.name, family.type, tuple(family.samples[0].labels), family.documentation)
+        for family in InService(str, "").collect()
+    ]
+    return sorted(found, key=lambda one: one.name)
 
 
 def total(name: str, **labels: str) -> float:
