@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import structlog
@@ -11,9 +12,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from cli import gated
 from cli.setup import Setup, parse_time
+from recsys.errors import DataError, Held
 from service import logs
 from training.stages import Stage
+
+if TYPE_CHECKING:
+    from recsys.bundle import Bundle
+
+HELD = 3
+"""Exit code where the gate does not let the bundle through."""
 
 
 def train(
@@ -26,21 +35,44 @@ def train(
             show_default=False,
         ),
     ] = "",
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Publish whatever the gate says; the audit log keeps it."),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why it is forced, for those who come later.")] = "",
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Learn a bundle from everything in the store, and make it the one that is served."""
+    """Learn a bundle from everything in the store, and make it the one that is served.
+
+    Where one is served already, a gate comes before it: are the data as many
+    and as new as usual; is the recipe no worse than that of the bundle in
+    service, where both learn without the last day and are asked what was
+    opened in it; has the bundle about the size of the other. `[gate]` sets the
+    bounds. The verdict stays with the bundle: `recsys bundles show`.
+
+    \b
+      recsys train
+      recsys train --json                          for scripts
+      recsys train --force --reason "site sold"    whatever the gate says
+
+    The gate learns and replays once more, twice where the recipe has changed.
+    Exit code 3: it holds the bundle, and nothing has changed. Exit code 2:
+    something failed, and nothing has changed.
+    """
     setup: Setup = context.obj
     moment = parse_time(now, "--now") if now else int(time.time())
+    if reason and not force:
+        raise DataError("--reason is kept with what is forced; expected --force beside it")
 
     # the mathematics takes seconds to load, and other commands should not wait for it
-    from data.rules import rules
+    from cli.trained import trained
+    from data.leases import held
     from data.store import Store
-    from training.run import run
-    from training.tone import corrections
 
     _configure_logs()
     done: list[Stage] = []
     console = Console(stderr=True, highlight=False)
+    bundle: Bundle | None = None
     with console.status("training") as status:
 
         def report(step: Stage) -> None:
@@ -49,29 +81,45 @@ def train(
             else:
                 status.update(step.name)
 
-        store = Store.open(setup.store_url)
-        bundle = run(
-            store,
-            setup.bundles,
-            setup.recipe,
-            moment,
-            policy=setup.policy,
-            corrections=corrections(rules(store), moment),
-            spare=setup.experiment.bundles if setup.experiment else (),
-            report=report,
-        )
+        try:
+            with Store.open(setup.store_url) as store, held(store, "job.retrain") as lease:
+                bundle = trained(
+                    setup,
+                    store,
+                    moment,
+                    report=report,
+                    before_publish=lease.check,
+                    force=force,
+                    reason=reason,
+                )
+            verdict, sentence = bundle.manifest.verdict, f"bundle {bundle.id} is current"
+        except Held as error:
+            verdict, sentence = error.verdict, str(error)
     if json:
         stages = [{"name": s.name, "seconds": s.seconds, "result": s.result} for s in done]
-        answer = {"id": bundle.id, "shapes": bundle.manifest.shapes, "stages": stages}
+        of = {"id": bundle.id, "shapes": bundle.manifest.shapes} if bundle else {"id": ""}
+        answer = {**of, "held": bundle is None, "verdict": verdict, "stages": stages}
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
-        return
+    else:
+        _print(done, verdict)
+        if bundle:
+            Console(highlight=False).print(sentence, soft_wrap=True)
+    if not bundle:
+        Console(stderr=True, highlight=False).print(sentence, soft_wrap=True, markup=False)
+        raise typer.Exit(HELD)
+
+
+def _print(done: Sequence[Stage], verdict: Mapping[str, Any]) -> None:
+    out = Console(highlight=False)
     table = Table("stage", "seconds", "result")
     table.columns[1].justify = "right"
     for step in done:
         table.add_row(step.name, f"{step.seconds:.1f}", step.result)
-    out = Console(highlight=False)
     out.print(table)
-    out.print(f"bundle {bundle.id} is current", soft_wrap=True)
+    if verdict["champion"]:  # without one there is nothing to decide
+        out.print(gated.checks(verdict))
+        for sentence in gated.said(verdict):
+            out.print(sentence, soft_wrap=True, markup=False)
 
 
 def _configure_logs() -> None:
