@@ -207,12 +207,15 @@ def test_prometheus_reads_the_alerts_and_grafana_the_dashboard() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not on the PATH")
-@pytest.mark.parametrize("what", [("config", "prometheus.yml"), ("rules", "alerts.yml")])
-def test_promtool_finds_nothing_wrong(what: tuple[str, str]) -> None:
-    kind, name = what
-    done = subprocess.run(
-        ["promtool", "check", kind, str(DEPLOY / "prometheus" / name)],
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "config", DEPLOY / "prometheus" / "prometheus.yml"),
+        ("check", "rules", ALERTS),
+        ("test", "rules", Path(__file__).with_name("alerts_test.yml")),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_promtool_finds_nothing_wrong(words: tuple[str | Path, ...]) -> None:
+    done = subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
