@@ -1,8 +1,5 @@
 """A key opens what it was made for, until it is revoked; the store never holds it."""
 
-import sqlite3
-from pathlib import Path
-
 import pytest
 
 from data import access, audit
@@ -13,12 +10,6 @@ from data.store import Store
 from recsys.errors import DataError
 
 NOW = 1_790_000_000
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        yield store
 
 
 def known(store: Store) -> dict[str, ApiKey]:
@@ -58,9 +49,10 @@ def test_a_revoked_key_opens_nothing_and_is_still_listed(store: Store) -> None:
     assert access.keys(store)[0].revoked == NOW + 5
 
 
-def test_the_store_does_not_hold_the_token(store: Store, tmp_path: Path) -> None:
+def test_the_store_does_not_hold_the_token(store: Store) -> None:
     _, token = access.create(store, "cms", [Scope.ARTICLES], [], NOW)
-    rows = sqlite3.connect(tmp_path / "recsys.db").execute("select * from api_keys").fetchall()
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("select * from api_keys").fetchall()
     secret = token.rsplit("_", 1)[1]
     assert len(rows) == 1
     assert secret not in str(rows)

@@ -1,7 +1,5 @@
 """Who did what is kept in its order, and read from the newest back."""
 
-from pathlib import Path
-
 import pytest
 
 from data import audit
@@ -12,13 +10,12 @@ NOW = 1_790_000_000
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        with store.writing() as connection:
-            for n in range(5):
-                detail = {"n": n, "names": ["日本", "<b>"]}
-                audit.record(connection, Actor("anna"), "key.revoke", f"k{n}", NOW + n, **detail)
-        yield store
+def store(store: Store) -> Store:
+    with store.writing() as connection:
+        for n in range(5):
+            detail = {"n": n, "names": ["日本", "<b>"]}
+            audit.record(connection, Actor("anna"), "key.revoke", f"k{n}", NOW + n, **detail)
+    return store
 
 
 def test_entries_come_back_whole_newest_first(store: Store) -> None:

@@ -1,10 +1,5 @@
 """What an experiment showed is read from the store card by card, each once."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from data.exposures import exposures, labels
 from data.store import Store
 from recsys.types import ArticleId, Event, Kind
@@ -17,12 +12,6 @@ def event(kind: Kind, article: ArticleId, slate: str, at: int, arm: str, **who: 
     position = "abc".index(article.key)
     id = f"{slate}:{kind.name}:{article.key}"
     return Event(id, kind, article, at, slate=slate, position=position, arm=arm, **who)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        yield store
 
 
 def test_a_card_counts_once_and_a_click_proves_that_it_was_seen(store: Store) -> None:

@@ -1,7 +1,5 @@
 """A follower brings everything once, whatever fails on the way."""
 
-from pathlib import Path
-
 import pytest
 
 from data.follow import Follower
@@ -21,20 +19,19 @@ def click(n: int, article: ArticleId, **values: str) -> Event:
     return Event(str(n), Kind.CLICK, article, NOW - 20_000 + n, f"v{n}", f"s{n}", **values)
 
 
-def test_everything_comes_in_pieces_and_ends_at_the_stores_mark(tmp_path: Path) -> None:
+def test_everything_comes_in_pieces_and_ends_at_the_stores_mark(store: Store) -> None:
     count = 10_050  # more than the store hands out at once
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        store.put_articles(ARTICLES)
-        store.put_events(click(n, ARTICLES[n % 24].id) for n in range(count))
-        store.withdraw([ArticleId("daily", "a-2")], NOW)
-        store.erase("v0", NOW)
-        live = Live(Bundle.empty())
-        follower = Follower(store, live, Mark())
-        follower.catch_up()
-        assert follower.mark == store.snapshot(NOW).mark
-        before = live.trends.counts(NOW).sum()
-        follower.catch_up()
-        assert live.trends.counts(NOW).sum() == before
+    store.put_articles(ARTICLES)
+    store.put_events(click(n, ARTICLES[n % 24].id) for n in range(count))
+    store.withdraw([ArticleId("daily", "a-2")], NOW)
+    store.erase("v0", NOW)
+    live = Live(Bundle.empty())
+    follower = Follower(store, live, Mark())
+    follower.catch_up()
+    assert follower.mark == store.snapshot(NOW).mark
+    before = live.trends.counts(NOW).sum()
+    follower.catch_up()
+    assert live.trends.counts(NOW).sum() == before
     ids = live.view.catalogue.ids
     assert len(ids) == 23  # what is withdrawn before it was ever known is never added
     assert all(len(live.opened(f"v{n}")) == (n % 24 != 2) for n in (1, 2, 3, count - 1))
@@ -51,14 +48,13 @@ class Failing(Live):
             raise OSError("the machine had a bad moment")
 
 
-def test_a_failure_halfway_counts_nothing_twice_and_loses_nothing(tmp_path: Path) -> None:
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        store.put_articles(ARTICLES)
-        store.put_events(click(n, ARTICLES[0].id) for n in range(6))
-        live, sound = Failing(Bundle.empty()), Live(Bundle.empty())
-        follower = Follower(store, live, Mark())
-        with pytest.raises(OSError, match="bad moment"):
-            follower.catch_up()
+def test_a_failure_halfway_counts_nothing_twice_and_loses_nothing(store: Store) -> None:
+    store.put_articles(ARTICLES)
+    store.put_events(click(n, ARTICLES[0].id) for n in range(6))
+    live, sound = Failing(Bundle.empty()), Live(Bundle.empty())
+    follower = Follower(store, live, Mark())
+    with pytest.raises(OSError, match="bad moment"):
         follower.catch_up()
-        Follower(store, sound, Mark()).catch_up()
+    follower.catch_up()
+    Follower(store, sound, Mark()).catch_up()
     assert live.trends.counts(NOW).tolist() == sound.trends.counts(NOW).tolist()

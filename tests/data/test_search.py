@@ -1,7 +1,5 @@
 """People find an article by words of its title or a part of its address."""
 
-from pathlib import Path
-
 import pytest
 
 from data import search
@@ -17,13 +15,12 @@ TOLD = [
 
 
 @pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        store.put_articles(
-            Article(site, key, f"https://{site}.example/{key}", title, 100 + place)
-            for place, (site, key, title) in enumerate(TOLD)
-        )
-        yield store
+def store(store: Store) -> Store:
+    store.put_articles(
+        Article(site, key, f"https://{site}.example/{key}", title, 100 + place)
+        for place, (site, key, title) in enumerate(TOLD)
+    )
+    return store
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,10 @@
 """A session lasts while somebody is at the desk, and the store cannot open one."""
 
-import sqlite3
-from pathlib import Path
-
-import pytest
-
 from data import sessions
 from data.sessions import IDLE, LONGEST, Session
 from data.store import Store
 
 NOW = 1_790_000_000
-
-
-@pytest.fixture
-def store(tmp_path: Path):
-    with Store.open(f"sqlite:///{tmp_path / 'recsys.db'}") as store:
-        yield store
 
 
 def test_a_token_opens_its_session_and_nothing_else_does(store: Store) -> None:
@@ -54,10 +43,11 @@ def test_who_signs_out_is_out(store: Store) -> None:
     assert sessions.find(store, stays, NOW) is not None
 
 
-def test_the_store_holds_no_token_and_forgets_what_is_over(store: Store, tmp_path: Path) -> None:
+def test_the_store_holds_no_token_and_forgets_what_is_over(store: Store) -> None:
     token, _ = sessions.begin(store, "old", NOW)
     sessions.begin(store, "new", NOW + IDLE)
-    rows = sqlite3.connect(tmp_path / "recsys.db").execute("select * from sessions").fetchall()
+    with store.reading() as connection:
+        rows = connection.exec_driver_sql("select * from sessions").fetchall()
     assert len(rows) == 1
     assert "new" in str(rows)
     assert token not in str(rows)
