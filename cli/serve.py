@@ -67,6 +67,9 @@ def serve(
         experiment=setup.experiment,
         spool=setup.spool.absolute(),
         spooling=setup.spooling,
+        depot=setup.depot,
+        watch=setup.watch,
+        alerts=setup.alerts,
         demo=demo,
         metrics_token=os.environ.get("RECSYS_METRICS_TOKEN", ""),
     )

@@ -12,12 +12,13 @@ from typing import Any
 from data import keyring as keyrings
 from data.alerts import Alerts
 from data.connections import StoreSettings
+from data.depot import Depot
 from data.keyring import Keyring
 from recsys.arms import Experiment, read_experiment
 from recsys.config import Problems, load_toml, parse, within
 from recsys.errors import ConfigError, DataError
 from recsys.policy import Policy, read_policy
-from service.settings import Limits, Site, SpoolSettings
+from service.settings import Limits, Site, SpoolSettings, Watch
 from training.gate import Gate
 from training.recipe import Recipe
 from training.timetable import Backups, Jobs, Reports
@@ -52,6 +53,8 @@ class Setup:
     alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spooling: SpoolSettings = field(default_factory=SpoolSettings)
+    depot: Depot = field(default_factory=Depot)
+    watch: Watch = field(default_factory=Watch)
     experiment: Experiment | None = None
     """The table [experiment]; None where there is none."""
     config: Path | None = None
@@ -85,6 +88,16 @@ class Setup:
     def spool(self) -> Path:
         """Directory where a service on this machine queues events while the store is away."""
         return self.var / "spool"
+
+    @property
+    def backups(self) -> Path:
+        """Directory of the backups."""
+        return Path(self.backup.directory) if self.backup.directory else self.var / "backups"
+
+    @property
+    def reports(self) -> Path:
+        """Directory of the pages that `recsys job report` writes."""
+        return self.var / "reports"
 
     @property
     def bundles(self) -> Path:
@@ -147,6 +160,8 @@ class Tables:
     alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    bundles: Depot = field(default_factory=Depot)
+    watch: Watch = field(default_factory=Watch)
 
 
 def load(config: Path | None, var: Path | None) -> Setup:
@@ -186,6 +201,8 @@ def load(config: Path | None, var: Path | None) -> Setup:
         alerts=_with_secret(read.alerts),
         limits=read.limits,
         spooling=read.spool,
+        depot=read.bundles,
+        watch=read.watch,
         experiment=experiment,
         config=config,
     )

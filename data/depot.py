@@ -7,17 +7,18 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import fsspec
-import pyarrow as pa
 from filelock import FileLock, Timeout
-from pyarrow import fs
 
 from recsys import manifest, shelf
 from recsys.errors import BundleCorrupt, BundleError, BundleMissing, Busy, ConfigError
 from recsys.manifest import Manifest
 from recsys.shelf import Pointer
+
+if TYPE_CHECKING:  # a fifth of a second to load, which every command would wait for
+    from pyarrow.fs import FileSystem
 
 KEEP = 5
 """Bundles that stay, here and there: the current one and those that were current before it."""
@@ -117,10 +118,12 @@ class _Place:
     """A folder of a file system; names are relative to it."""
 
     def __init__(self, url: str) -> None:
+        from pyarrow import ArrowException
+
         self._shown = _shown(url)
         try:
             self._fs, self._path = _resolve(url)
-        except (pa.ArrowException, ImportError, ValueError) as error:
+        except (ArrowException, ImportError, ValueError) as error:
             raise ConfigError(
                 f"[bundles] url = {self._shown!r} is not usable: {error}; expected the address of"
                 " a folder, as s3://bucket/recsys or file:///mnt/bundles"
@@ -144,7 +147,7 @@ class _Place:
         return found
 
     def has(self, name: str) -> bool:
-        return self._fs.get_file_info(self._at(name)).type == fs.FileType.File
+        return bool(self._fs.get_file_info(self._at(name)).is_file)
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file at once: an object store shows an object when it is whole."""
@@ -173,7 +176,9 @@ class _Place:
 
     def prune(self, kept: Collection[str]) -> None:
         """Remove bundles that are not ``kept``, and what an interrupted push has left."""
-        for found in self._fs.get_file_info(fs.FileSelector(self._path, allow_not_found=True)):
+        from pyarrow.fs import FileSelector
+
+        for found in self._fs.get_file_info(FileSelector(self._path, allow_not_found=True)):
             if _ID.fullmatch(found.base_name) and found.base_name not in kept:
                 if self.has(f"{found.base_name}/{manifest.NAME}"):  # first: it is no bundle then
                     self._fs.delete_file(self._at(f"{found.base_name}/{manifest.NAME}"))
@@ -196,27 +201,32 @@ _ID = re.compile(r"\d{8,}T\d{6}Z-[0-9a-f]{10}")
 @contextmanager
 def _opened(url: str) -> Iterator[_Place]:
     """Turn whatever a file system says into a ``BundleError`` that names the depot."""
+    from pyarrow import ArrowException
+
     place = _Place(url)
     try:
         yield place
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ArrowException) as error:
         # S3 errors repeat the whole answer; their first line says enough.
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise BundleError(
             f"the depot {place} failed: {reason}; check that it is up and that this machine may"
-            " read and write there, and try again: nothing has changed here"
+            " read and write there, and try again"
         ) from error
 
 
-def _resolve(url: str) -> tuple[fs.FileSystem, str]:
+def _resolve(url: str) -> "tuple[FileSystem, str]":
     """Return a file system and the folder in it; Arrow's own where it has one, else fsspec's."""
+    import fsspec
+    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+
     if "://" not in url:
         raise ValueError("it names no file system")
     if urlsplit(url).scheme in _ARROW:
-        system, path = fs.FileSystem.from_uri(url)
+        system, path = FileSystem.from_uri(url)
     else:
         other, path = fsspec.core.url_to_fs(url)
-        system = fs.PyFileSystem(fs.FSSpecHandler(other))
+        system = PyFileSystem(FSSpecHandler(other))
     if not path.strip("/"):
         raise ValueError("it names no folder")
     return system, path.rstrip("/")

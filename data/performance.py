@@ -122,7 +122,7 @@ def _statement(
     only: Mapping[Dimension, str],
 ) -> CompoundSelect[Any]:
     """Ask for the sums of all cards together (grouping 0), then for those of each grouping."""
-    cards = _cards(since, until, only)
+    cards = cards_of_boxes(since, until, only)
     readers = (
         select(cards.c.reader, func.sum(cards.c.clicked).label("c"), func.count().label("n"))
         .group_by(cards.c.reader)
@@ -157,7 +157,7 @@ def _wanted(since: int, until: int, only: Mapping[Dimension, str]) -> list[Colum
     ]
 
 
-def _cards(since: int, until: int, only: Mapping[Dimension, str]) -> CTE:
+def cards_of_boxes(since: int, until: int, only: Mapping[Dimension, str]) -> CTE:
     """Select each card of each slate once: who saw it, whether it was clicked, all dimensions."""
     # Who is known in one event of a card and not in the other is known.
     visitor, session = func.max(events.c.visitor), func.max(events.c.session)

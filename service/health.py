@@ -60,6 +60,8 @@ def blueprint(holder: Holder) -> APIBlueprint:
             "error": state.error,
             "queued": holder.intake.depth.rows,
         }
+        if state.awaited:
+            return answer(503, "Still fetching the first bundle from the depot.", **body)
         if not state.refreshed:
             return answer(503, "Still looking for the first bundle.", **body)
         return respond(body)

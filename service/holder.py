@@ -26,10 +26,13 @@ from recsys.live import Live
 from recsys.rules import Rule
 from recsys.types import ArticleId, Query
 from service import metrics, spans
+from service.fills import Fills
 from service.intake import Intake
+from service.puller import Puller
 from service.settings import Settings
 from service.spool import Spool
 from service.vitals import Vitals
+from service.watch import Watcher
 
 RETRY = 30
 """Seconds after which a refused bundle is looked at again: it may have been repaired."""
@@ -46,6 +49,8 @@ class State:
     refused_because: str = ""
     refused_at: int = 0
     store_reachable: bool = False
+    awaited: bool = False
+    """Whether the first bundle of this machine is on its way from the depot."""
     refreshed: int = 0
     """When pointer and store were last looked at; 0 before the first time."""
     error: str = ""
@@ -76,7 +81,7 @@ class Holder:
         self._beside: dict[str, Served] = {}
         """Bundles that arms of the experiment name, by id."""
         self._unserved: dict[str, tuple[int, str]] = {}
-        """Those that cannot be served: when to look again, and why not."""
+        """Those that could not be served: when that was, and why not."""
         self._rules: tuple[int, tuple[Rule, ...]] = (-1, ())
         """The revision at which editors' rules were last read, and what they were."""
         self._served = self._assemble(Bundle.empty())
@@ -93,6 +98,10 @@ class Holder:
         spool = Spool(settings.spool, int(spooling.megabytes * 1e6)) if settings.spool else None
         self.intake = Intake(lambda: self.store, spool, spooling.patience)
         """Where events go."""
+        self.fills = Fills()
+        """How full the answers of this worker are."""
+        self._watcher = Watcher(settings, self)
+        self._puller = Puller(settings, self.nudge)
 
     @property
     def engine(self) -> Engine:
@@ -140,12 +149,16 @@ class Holder:
     def start(self) -> None:
         """Refresh from now on in a thread; waits a while for the first time to succeed."""
         threading.Thread(target=self._run, name="refresh", daemon=True).start()
+        self._puller.start()
+        self._watcher.start()
         self.intake.start()
         self._looked.wait(self._settings.patience)
 
     def stop(self) -> None:
-        """End the thread at its next turn."""
+        """End the threads at their next turn."""
         self._stop.set()
+        self._watcher.stop()
+        self._puller.stop()
         self._wake.set()
         self.intake.stop()
 
@@ -161,11 +174,13 @@ class Holder:
         store = self._attempt("store", self._follow_store, now)
         arms = self._attempt("experiment", self._serve_arms, now)
         keys = self._attempt("access", self._follow_access, now)
+        depot = f"depot: {self._puller.error}" if self._puller.error else ""
         self.state = dataclasses.replace(
             self.state,
             refreshed=now,
             store_reachable=not store,
-            error="; ".join(filter(None, (rules, bundle, store, arms, keys))),
+            error="; ".join(filter(None, (rules, bundle, store, arms, keys, depot))),
+            awaited=self._puller.first and not self.state.bundle,
         )
         self._tell(now)
 
@@ -213,7 +228,8 @@ class Holder:
             if state.refused:  # rolled back to what is served
                 self.state = dataclasses.replace(state, refused="", refused_because="")
             return
-        if wanted == state.refused and now < state.refused_at + RETRY:
+        # A clock that was set back must not put the next look off for as long.
+        if wanted == state.refused and state.refused_at <= now < state.refused_at + RETRY:
             return
         began = time.time_ns()
         try:
@@ -266,12 +282,12 @@ class Holder:
                     served.follower.catch_up()
                 finally:
                     served.live.refresh(now)
-            elif now >= self._unserved.get(id, (0, ""))[0]:
+            elif not 0 <= now - self._unserved.get(id, (-RETRY, ""))[0] < RETRY:
                 try:
                     fresh = self._following(self._open(id, now))
                 except Exception as error:
                     reason = f"an arm's bundle {id!r} is not in service: {_reason(error)}"
-                    self._unserved[id] = now + RETRY, reason
+                    self._unserved[id] = now, reason
                     continue
                 fresh.live.refresh(now)
                 self._beside[id] = fresh

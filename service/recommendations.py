@@ -73,6 +73,9 @@ def _answer(ask: Ask, holder: Holder, settings: Settings) -> dict[str, Any]:
     body = _drawn(ask, slate, engine, arm, query, notes, holder, settings)
     lap("draw")
     metrics.count_answer(body["items"], query.n, lap.seconds(), settings.sites)
+    known = query.site if query.site in settings.sites else ""
+    share = len(body["items"]) / query.n
+    holder.fills.count(engine.bundle.id, known, query.place, arm, share)
     spans.stages(lap)
     return body
 

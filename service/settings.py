@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.alerts import Alerts
+from data.depot import Depot
 from recsys.arms import Experiment
 from recsys.config import within
 from recsys.policy import Policy
@@ -69,6 +71,43 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """The table [watch]: when the service goes back, on its own, to the bundle before."""
+
+    enabled: bool = True
+    """Whether it watches at all."""
+    hours: float = 24.0
+    """Hours after a bundle has become current in which it is watched."""
+    back: float = 72.0
+    """Hours before that of which the cards of the bundle before it count, like with like: the same
+    pages, placements, arms and hours of day."""
+    click_drop: float = 0.3
+    """Share by which the click rate may fall; it must have fallen further by all of its interval of
+    95 % over readers, and so without any one site."""
+    fill_drop: float = 0.2
+    """The same of the share of slots that answers fill."""
+    impressions: int = 2_000
+    """Cards that either bundle must have shown before its clicks are judged."""
+    answers: int = 500
+    """Answers that a worker must have given with either bundle before their fill is judged."""
+    settle: float = 120.0
+    """Seconds after which a card that was seen counts: until then it may be clicked yet."""
+    seconds: float = 15.0
+    """Seconds between two looks; rarer where the store takes long to answer."""
+
+    def __post_init__(self) -> None:
+        within("hours", self.hours, 0.0, 8_760.0)
+        within("back", self.back, 0.1, 8_760.0)
+        within("click_drop", self.click_drop, 0.01, 1.0)
+        within("fill_drop", self.fill_drop, 0.01, 1.0)
+        within("impressions", self.impressions, 100, 1e9)
+        within("answers", self.answers, 100, 1e9)
+        within("settle", self.settle, 0.0, 86_400.0)
+        # The lease of who looks lasts a minute.
+        within("seconds", self.seconds, 0.1, 30.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything ``create_app`` needs; nothing is read from the environment."""
 
@@ -87,6 +126,10 @@ class Settings:
     spool: Path | None = None
     """Directory where events wait while the store is away; None keeps none."""
     spooling: SpoolSettings = field(default_factory=SpoolSettings)
+    depot: Depot = field(default_factory=Depot)
+    """Where bundles come from that are not made on this machine."""
+    watch: Watch = field(default_factory=Watch)
+    alerts: Alerts = field(default_factory=Alerts)
     demo: bool = False
     """Serve article pages of the network under /demo/, and link cards to them."""
     metrics_token: str = field(default="", repr=False)

@@ -10,6 +10,7 @@ import pytest
 
 from cli.setup import Retention, StoreSettings
 from data.alerts import Alerts
+from data.depot import Depot
 from recsys.arms import Arm, Experiment
 from recsys.policy import (
     HalfLives,
@@ -22,7 +23,7 @@ from recsys.policy import (
     TrendRules,
 )
 from recsys.weights import Weights
-from service.settings import Limits, Site, SpoolSettings
+from service.settings import Limits, Site, SpoolSettings, Watch
 from training.gate import Gate
 from training.recipe import Recipe
 from training.timetable import Backups, Jobs, JobSettings, Reports
@@ -49,6 +50,8 @@ TABLES = {
     "alerts": Alerts,
     "limits": Limits,
     "spool": SpoolSettings,
+    "bundles": Depot,
+    "watch": Watch,
     "experiment": Experiment,
     "experiment.arms": Arm,
     "sites.ID": Site,
