@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 Plain = Mapping[str, Any]
 """A verdict as ``training.verdict.plain`` makes it, and manifests and records of runs keep it."""
@@ -12,7 +12,8 @@ Plain = Mapping[str, Any]
 
 def checks(verdict: Plain) -> Table:
     """Return a table of everything that was looked at."""
-    table = Table("check", "value", "in service, or usual", "difference (95 %)", "bound", "")
+    head = "value", "in service, usual", "difference (95 %)", "bound", ""
+    table = Table(Column("check", no_wrap=True), *head)
     for column in table.columns[1:5]:
         column.justify = "right"
     for one in verdict["checks"]:
@@ -37,6 +38,11 @@ def said(verdict: Plain) -> Iterator[str]:
 
 
 def _number(value: float | None) -> str:
+    """Return a number in at most eight places."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if abs(value) >= 1e6:
+        return f"{value / 1e6:,.2f} M"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"

@@ -2,15 +2,21 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import structlog
 
 from cli.audit import actor
 from cli.setup import Setup
+from recsys.errors import BundleMissing, DataError
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
     from data.store import Store
     from recsys.bundle import Bundle
     from training.stages import Report
+
+log = structlog.get_logger(__name__)
 
 
 def trained(
@@ -25,16 +31,22 @@ def trained(
 ) -> "Bundle":
     """Learn a bundle from everything known before ``now`` and make it current, if the gate agrees.
 
+    Where bundles are kept in a depot, it is compared with what is current there and becomes so.
     With ``force`` it becomes current whatever the gate says, which the audit log keeps with who
     did it and the ``reason``. Raises ``Held``, with the verdict, where the gate does not agree, and
     as ``training.run.run`` does; nothing has changed then.
     """
+    from data import depot
     from data.audit import record
     from data.rules import rules
     from training.run import run
     from training.tone import corrections
 
-    who = actor()
+    who, url = actor(), setup.depot.url
+    spare = setup.experiment.bundles if setup.experiment else ()
+    if url:
+        with suppress(BundleMissing):  # what is in service may have been rolled back elsewhere
+            depot.pull(url, setup.bundles, spare)
     bundle = run(
         store,
         setup.bundles,
@@ -42,7 +54,7 @@ def trained(
         now,
         policy=setup.policy,
         corrections=corrections(rules(store), now),
-        spare=setup.experiment.bundles if setup.experiment else (),
+        spare=spare,
         gate=setup.gate,
         force=force,
         by=who.name if force else "",
@@ -50,8 +62,13 @@ def trained(
         before_publish=before_publish,
         report=report,
     )
+    if url:
+        depot.push(setup.bundles, bundle.id, url, spare)
     if bundle.manifest.verdict.get("forced"):
-        with store.writing() as connection:
-            detail = {"why": reason, "reasons": bundle.manifest.verdict["reasons"]}
-            record(connection, who, "bundle.force", bundle.id, int(time.time()), **detail)
+        detail = {"why": reason, "reasons": bundle.manifest.verdict["reasons"]}
+        try:
+            with store.writing() as connection:
+                record(connection, who, "bundle.force", bundle.id, int(time.time()), **detail)
+        except DataError as error:  # it is done, and the bundle's manifest tells it, too
+            log.warning("forced, but not in the audit log", bundle=bundle.id, error=str(error))
     return bundle

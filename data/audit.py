@@ -77,3 +77,16 @@ def entries(
     with store.reading() as connection:
         rows = connection.execute(newest).all()
     return [Entry(**row._asdict()) for row in rows]
+
+
+def rollbacks(store: Store, left: str) -> list[Entry]:
+    """Return when the bundle ``left`` was gone back from, the newest first.
+
+    Raises ``DataError`` where the store fails.
+    """
+    gone_back = (
+        select(audit).where(audit.c.action == "bundle.rollback").order_by(audit.c.seq.desc())
+    )
+    with store.reading() as connection:
+        rows = connection.execute(gone_back).all()
+    return [Entry(**row._asdict()) for row in rows if row.detail.get("left") == left]

@@ -54,6 +54,15 @@ class Manifest:
     """What the gate said when it was let through; empty where none was asked."""
     files: Mapping[str, File] = field(default_factory=dict)
 
+    @property
+    def judged(self) -> str:
+        """What the gate said in a word or two: passed, forced, not judged; first with no rival."""
+        if not self.verdict:
+            return "not judged"
+        if self.verdict.get("forced"):
+            return "forced"
+        return "passed" if self.verdict.get("champion") else "first"
+
     def sealed(self, files: Mapping[str, File]) -> "Manifest":
         """Return the manifest with its files, and the id that follows from its content.
 
