@@ -4,7 +4,7 @@ import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -137,7 +137,7 @@ def evaluate(
           --cut 2017-10-11T03:00 --end 2017-10-13T03:00
     """
     from recsys.splits import windows
-    from training.evaluate import Plan
+    from training.evaluate import Plan, askable
     from training.evaluate import evaluate as run
 
     setup: Setup = context.obj
@@ -152,7 +152,7 @@ def evaluate(
         raise DataError(f"--cut {day(start)} is not before the end, {day(until)}")
     plan = Plan(
         windows=windows(split, start, until, int(every * HOUR)),
-        tasks=tuple(task or (TASKS[:1] if globo else _asked(history, start, until))),
+        tasks=tuple(task or (TASKS[:1] if globo else askable(history, start, until))),
         systems=systems,
         questions=questions,
         warm_up=int(warm_up * HOUR),
@@ -212,23 +212,10 @@ def _systems(names: list[str] | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _asked(history: "History", start: int, until: int) -> Iterable[str]:
-    """Yield the tasks that a history can ask: some have no readers, some no boxes."""
-    from recsys.types import Kind
-
-    events = history.interactions.between(start, until)
-    yield TASKS[0]
-    if (events.visitor >= 0).any():
-        yield TASKS[1]
-    if ((events.kind == Kind.IMPRESSION) & (events.slate >= 0)).any():
-        yield TASKS[2]
-
-
 @contextmanager
 def _learner(setup: Setup) -> "Iterator[Make]":
     """Provide how to learn what is evaluated: written and opened again, just as it is served."""
-    from recsys.bundle import open_bundle, write
-    from training.learn import learn
+    from training.learn import learn_as_served
 
     with TemporaryDirectory(prefix="recsys-") as folder:
 
@@ -238,8 +225,8 @@ def _learner(setup: Setup) -> "Iterator[Make]":
                 def report(stage: Any) -> None:
                     status.update(f"learning: {stage.name}")
 
-                bundle = learn(past, setup.recipe, cut, setup.policy, report=report)
-                return open_bundle(write(bundle, Path(folder)))
+                known = past, setup.recipe, cut, setup.policy
+                return learn_as_served(*known, folder=Path(folder), report=report)
 
         yield make
 

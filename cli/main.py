@@ -26,6 +26,7 @@ from cli import (
     report,
     rules,
     sample,
+    schedule,
     serve,
     setup,
     simulate,
@@ -65,6 +66,7 @@ app.command()(backup.backup)
 app.command()(backup.restore)
 app.add_typer(visitors.app, name="visitors")
 app.add_typer(jobs.app, name="job")
+app.command()(schedule.schedule)
 
 
 @app.callback()

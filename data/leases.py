@@ -149,9 +149,9 @@ def standing(connection: Connection) -> dict[str, str]:
     return {row.name: row.holder for row in connection.execute(kept)}
 
 
-def place() -> str:
-    """Return where this process runs, to find its log: host and process."""
-    return f"{socket.gethostname()}/{os.getpid()}"
+def place(pid: int = 0) -> str:
+    """Return where a process of this machine runs, this one by default: host and process."""
+    return f"{socket.gethostname()}/{pid or os.getpid()}"
 
 
 def _beat(lease: Lease, ttl: float, done: threading.Event) -> None:

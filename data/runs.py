@@ -12,9 +12,6 @@ from data import leases
 from data.schema import runs as table
 from data.store import Store
 
-JOBS = ("retrain", "retention", "backup", "report")
-"""Work that is done on a schedule, by name."""
-
 Status = Literal["running", "done", "held", "failed", "killed", "stopped", "skipped"]
 """How a run stands: ``held`` by the gate; ``killed`` from outside or for taking too long;
 ``stopped`` when it was told to; ``skipped`` where somebody was at the same work by hand."""
@@ -106,6 +103,13 @@ def recent(store: Store, job: str = "", most: int = 50) -> list[Run]:
     return _runs(store, newest.where(table.c.job == job) if job else newest)
 
 
+def first(store: Store, job: str) -> int | None:
+    """Return when the earliest run of a job began that is recorded, UTC seconds; None for none."""
+    earliest = select(func.min(table.c.started)).where(table.c.job == job)
+    with store.reading() as connection:
+        return connection.execute(earliest).scalar_one()
+
+
 def prune(store: Store, before: int) -> int:
     """Delete the records of runs that began before a moment (UTC seconds); returns how many.
 
@@ -115,6 +119,16 @@ def prune(store: Store, before: int) -> int:
     old = delete(table).where(table.c.started < before, table.c.id.not_in(kept))
     with store.writing() as connection:
         return int(connection.execute(old).rowcount)
+
+
+def note_alert(store: Store, run: Run, event: str, at: int) -> None:
+    """Write down with a run that people were told of ``event`` at ``at`` (UTC seconds)."""
+    own = table.c.id == run.id
+    with store.writing() as connection:
+        kept = select(table.c.detail).where(own).with_for_update()
+        detail = connection.execute(kept).scalar_one()
+        told = [*detail.get("alerts", ()), {"event": event, "at": at}]
+        connection.execute(update(table).where(own).values(detail=detail | {"alerts": told}))
 
 
 def plain(run: Run) -> dict[str, Any]:

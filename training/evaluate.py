@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from recsys.policy import Policy
 from recsys.ranker import Ranker
 from recsys.replay import System, TaskName, replay
 from recsys.served import EngineSystem
+from recsys.types import Kind
 from training import curves, measures
 from training.evaluation import Asked, Contender, Evaluation
 from training.examples import examples
@@ -59,6 +60,16 @@ class Plan:
     def share(self, history: History) -> float:
         """Return the share of openings that is asked about."""
         return history.share(self.questions, self.windows)
+
+
+def askable(history: History, start: int, until: int) -> Iterator[TaskName]:
+    """Yield the tasks that a history can ask: some have no readers, some no boxes."""
+    events = history.interactions.between(start, until)
+    yield "next click"
+    if (events.visitor >= 0).any():
+        yield "next article"
+    if ((events.kind == Kind.IMPRESSION) & (events.slate >= 0)).any():
+        yield "click in an impression"
 
 
 def evaluate(

@@ -1,9 +1,10 @@
 """Learns a whole bundle from a history: what sources know, and the ranker that corrects them."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
-from recsys.bundle import Bundle
+from recsys.bundle import Bundle, open_bundle, write
 from recsys.history import History
 from recsys.policy import Policy
 from training.fit import fit
@@ -30,6 +31,19 @@ def learn(
     known = history.articles, history.visitors, history.interactions
     bundle = fit(*known, recipe, now, report=report, **more)
     return with_ranker(bundle, history, recipe, now, policy, report=report) if ranked else bundle
+
+
+def learn_as_served(
+    history: History,
+    recipe: Recipe,
+    now: int,
+    policy: Policy | None = None,
+    *,
+    folder: Path,
+    report: Report = silent,
+) -> Bundle:
+    """Return a bundle like ``learn``, written into ``folder`` and opened, just as it is served."""
+    return open_bundle(write(learn(history, recipe, now, policy, report=report), folder))
 
 
 def taught(policy: Policy) -> Policy:

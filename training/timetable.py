@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from data.runs import JOBS
 from recsys.config import within
 from recsys.errors import ConfigError
 
@@ -23,6 +22,8 @@ USUAL: Mapping[str, str] = {
     "report": "20 5 * * *",
 }
 """When jobs are due where nobody says otherwise."""
+JOBS = tuple(USUAL)
+"""Work that is done on a schedule, by name."""
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
@@ -85,6 +86,16 @@ class Jobs:
         """Return when a job is first due after a moment, both UTC seconds; None for never."""
         cron = self.of(job).cron
         return due(trigger(cron, self.timezone), after) if cron else None
+
+    def upcoming(self, job: str, began: int | None, now: float) -> int | None:
+        """Return when a job begins whose last run began at ``began``, all in UTC seconds.
+
+        However many runs were missed since, that is one moment in the past, unless all were missed
+        longer ago than ``misfire_grace``. A job that has never run (None) is due at once.
+        """
+        if began is None:
+            return int(now) if self.of(job).cron else None
+        return self.due(job, max(min(began, now), now - self.misfire_grace))
 
     def stale(self, job: str, succeeded: int) -> int | None:
         """Return from when on a job that last succeeded at ``succeeded`` is stale; None for never.

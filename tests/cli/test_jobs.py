@@ -21,13 +21,13 @@ def stock(tmp_path):
 def test_old_events_go_and_the_rest_stays(typed, tmp_path):
     stock(tmp_path)
     assert "deleted 2 events older than 395 days" in typed("job", "retention").out
-    assert json.loads(typed("job", "retention", "--json").out)["deleted"] == 0
+    assert json.loads(typed("job", "retention", "--json").out)["detail"]["deleted"] == 0
 
 
 def test_the_age_is_a_setting(typed, tmp_path):
     stock(tmp_path)
     (tmp_path / "recsys.toml").write_text("[retention]\ndays = 30\n")
-    assert json.loads(typed("job", "retention", "--json").out)["deleted"] == 3
+    assert json.loads(typed("job", "retention", "--json").out)["detail"]["deleted"] == 3
     (tmp_path / "recsys.toml").write_text("[retention]\ndays = 0\n")
     done = typed("job", "retention")
     assert (done.code, "days = 0" in done.err) == (2, True)
