@@ -41,5 +41,16 @@ def _filled(kind: str, name: str) -> str:
     if kind == "made":
         return MADE[name]()
     text = (REPOSITORY / name).read_text("utf-8")
-    # The page has a title of its own.
-    return re.sub(r"\A# .*\n", "", text)
+    # The page has a title of its own, and what has titles of the first level below it goes deeper.
+    body = re.sub(r"\A# .*\n", "", text)
+    if re.search(r"^# ", body, re.MULTILINE):
+        body = re.sub(r"^(#+ )", r"#\1", body, flags=re.MULTILINE)
+    return body
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Return a page whose search dialogue has a name, which the theme forgets."""
+    return output.replace(
+        'data-md-component="search" role="dialog"',
+        'data-md-component="search" role="dialog" aria-label="Search"',
+    )

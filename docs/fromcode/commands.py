@@ -29,20 +29,21 @@ def markdown() -> str:
         parts += [f"{depth} {name}", _prose(command.help), _usage(name, command)]
         if command.epilog:
             parts.append(_prose(command.epilog))
-        rows = [_row(param) for param in command.params if _is_ours(param)]
+        rows = [_row(param) for param in command.params if is_ours(param)]
         if rows:
             parts.append(table(("argument or option", "default", "what it says"), rows))
     return "\n\n".join(filter(None, parts))
+
+
+def is_ours(param: Any) -> bool:
+    """Return whether a parameter is shown, and not one that every command has."""
+    return not param.hidden and not set(param.opts) & {*COMPLETION, "--help"}
 
 
 def _under(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield name, command
     for word, below in getattr(command, "commands", {}).items():
         yield from _under(f"{name} {word}", below)
-
-
-def _is_ours(param: Any) -> bool:
-    return not param.hidden and not set(param.opts) & {*COMPLETION, "--help"}
 
 
 def _usage(name: str, command: Any) -> str:

@@ -1,6 +1,6 @@
 """Every command that a page shows is run, as whoever pastes it would: page by page, from the top.
 
-A page is one scenario in a fresh directory, with real processes: what one block leaves, the next one
+A page is one scenario in a fresh directory, with real processes: what one block leaves, the next
 finds. Comments above a block (or, for all blocks, before the first heading of the second level) say
 what it needs; readers do not see them:
 
@@ -25,7 +25,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filelock import FileLock
 
 from cli import setup
 
@@ -59,6 +58,14 @@ PORTS = ("8000", "8001", "8002", "8080")
 FENCE = re.compile(r"^```(\w*)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMENT = re.compile(r"<!-- (starts|needs|shown only): (.+?) -->")
 
+LEARN = """
+recsys sample generate network --size tiny
+mkdir var && cp network/recsys.toml var/
+recsys import articles network/articles.parquet
+recsys import events network/events.parquet
+recsys train
+"""
+
 PRELUDE = r"""
 set -Eeuo pipefail
 BLOCK=start
@@ -78,15 +85,15 @@ recsys() {
   done
   case "$verb" in
     serve) _serve "$@" ;;
-    schedule) [[ " $* " == *" --list "* || " $* " == *" --help "* ]] && { command recsys "$@"; return; }
-      command recsys "$@" >>schedule.log 2>&1 & running+=($!); sleep 1.5; kill -0 $! ;;
-    simulate) command recsys "$@" $([[ " $* " == *" --url "* ]] || echo "--url http://127.0.0.1:$PORT") ;;
+    schedule) command recsys "$@" >>schedule.log 2>&1 & running+=($!); sleep 2; kill -0 $! ;;
+    simulate) command recsys "$@" --url "http://127.0.0.1:$PORT" ;;
     *) command recsys "$@" ;;
   esac
 }
 _serve() {
   local port=$PORT extra=()
-  if [[ " $* " =~ " --port "([0-9]+)" " ]]; then port=${BASH_REMATCH[1]}; else extra+=(--port "$port"); fi
+  if [[ " $* " =~ " --port "([0-9]+)" " ]]; then port=${BASH_REMATCH[1]}
+  else extra+=(--port "$port"); fi
   [[ " $* " == *" --workers "* ]] || extra+=(--workers 1)
   command recsys "$@" "${extra[@]}" >>"serve-$port.log" 2>&1 &
   local pid=$!
@@ -151,26 +158,14 @@ def runs(path: Path) -> bool:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The sample network, imported and learned; made once for all processes of a run."""
-    base = tmp_path_factory.getbasetemp()
-    place = (base if worker_id == "master" else base.parent) / "documented"
-    with FileLock(f"{place}.lock"):
-        if not place.exists():
-            aside = place.with_suffix(".new")
-            shutil.rmtree(aside, ignore_errors=True)
-            script = """
-                recsys sample generate network --size tiny
-                mkdir var && cp network/recsys.toml var/
-                recsys import articles network/articles.parquet
-                recsys import events network/events.parquet
-                recsys train
-            """
-            aside.mkdir()
-            done = played(script, aside)
-            assert done.returncode == 0, done.stdout
-            aside.rename(place)
-    return place
+def trained(made_once: Callable[..., Path]) -> Path:
+    """The sample network, imported and learned."""
+
+    def learn(folder: Path) -> None:
+        done = played(LEARN, folder)
+        assert done.returncode == 0, done.stdout
+
+    return made_once("documented", learn)
 
 
 def played(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
