@@ -18,6 +18,8 @@ from service.holder import Holder
 from service.settings import Settings
 
 DONE = {"back": "The bundle of before is current again. Every worker takes it within seconds."}
+GATE = {"passed": "good", "forced": "bad"}
+"""What kind of state it is that the gate said so."""
 SHAPES = {"articles": "articles", "visitors": "readers", "stories": "stories"}
 
 
@@ -58,7 +60,14 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             stated = manifest.read(shelf.folder(root, id))
         except BundleError as error:
             abort(404, f"{error}.")
-        return page("bundle.html", one=_shown(stated), facts=_facts(stated), files=stated.files)
+        return page(
+            "bundle.html",
+            one=_shown(stated),
+            facts=_facts(stated),
+            verdict=stated.verdict,
+            rollbacks=audit.rollbacks(holder.store, stated.id),
+            files=stated.files,
+        )
 
     def _list(errors: Mapping[str, str] | None = None) -> Response:
         return page(
@@ -85,6 +94,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             "place": {0: "current", -1: "never current"}.get(place, "before"),
             "served": stated.id == holder.state.bundle,
             "metrics": stated.metrics,
+            "judged": stated.judged,
+            "kind": GATE.get(stated.judged, "idle"),
         }
 
 

@@ -68,6 +68,7 @@ def register(desk: Blueprint) -> None:
     desk.add_app_template_filter(ends, "ends")
     desk.add_app_template_filter(local, "local")
     desk.add_app_template_filter(size, "size")
+    desk.add_app_template_filter(figure, "figure")
 
 
 def when(at: int) -> Markup:
@@ -93,3 +94,12 @@ def local(at: int) -> str:
 def size(count: float) -> str:
     """Return bytes as people write them."""
     return f"{count / 1e6:,.1f} MB"
+
+
+def figure(value: float | None) -> str:
+    """Return a number of any size as people read it, a dash for none."""
+    if value is None:
+        return "–"
+    if value == int(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recsys.bundle import Bundle, Manifest, publish, write
+from recsys.shelf import history
 
 
 def recsys(var: Path, *words: str) -> subprocess.CompletedProcess:
@@ -30,7 +31,7 @@ def var(tmp_path: Path) -> Path:
 
 
 def ids(var: Path) -> list[str]:
-    return (var / "bundles" / "current").read_text().split()
+    return history(var / "bundles")
 
 
 def test_the_list_names_the_current_and_the_one_before(var):

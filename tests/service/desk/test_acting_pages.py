@@ -6,11 +6,14 @@ import time
 import pytest
 from sqlalchemy import text
 
-from data import audit, rules
+from data import audit, rules, runs
 from data.scope import Scope
 from recsys import manifest, shelf
 from recsys.rules import Action, Aim, Rule
 from recsys.types import Tone
+from training.gate import Gate
+from training.recipe import Recipe
+from training.run import run
 
 PAGES = "/", "/rules", "/tone", "/bundles", "/health"
 OF_ADMINS = "/keys", "/log"
@@ -76,6 +79,23 @@ def test_health_tells_what_the_store_holds_and_what_was_served(learned, app, adm
     assert re.search(r"Slots filled</dt><dd>\d+\.\d%", page)
 
 
+def test_health_and_overview_tell_how_jobs_went(learned, admin, holder, store):
+    assert "none has run yet" in admin.read("/desk/health")
+    now = int(time.time())
+    for step, status in enumerate(("failed", "failed", "done", "held", "done")):
+        run = runs.begin(store, "retrain", now - 3600 * (5 - step))
+        runs.end(store, run, run.started + 70, status, f"word {step}")
+    run = runs.begin(store, "backup", now - 60)
+    runs.end(store, run, now - 50, "failed", "no room on the <disk>")
+    page = admin.read("/desk/health")
+    assert "none has run yet" not in page
+    assert re.search(r"backup \S+ \S+ \S+ \S+ UTC failed 10 s no room on the <disk> not yet", page)
+    assert re.search(r"retrain [^-]* done 70 s word 4 \d+ \S+ \d+, \S+ UTC retrain .* word 3", page)
+    assert "word 1" not in page
+    assert "The last backup: no room on the <disk>." in admin.read("/desk/")
+    assert "The last retrain" not in admin.read("/desk/")
+
+
 def test_a_store_that_fails_is_said_in_words(admin, store):
     with store.writing() as connection:
         connection.execute(text("DROP TABLE api_keys"))
@@ -94,13 +114,35 @@ def test_bundles_are_listed_with_what_is_known_of_them(learned, sit, holder, set
     viewer = sit(Scope.VIEWER)
     page = viewer.get("/desk/bundles").text
     assert all(id in page for id in learned)
-    assert "no verdict recorded" in page
+    assert "not judged" in page
     assert "Roll back" not in page
     one = viewer.get(f"/desk/bundles/{learned[0]}").text
     assert f"<dt>Made after</dt><dd>{learned[1]}</dd>" in one
     assert all(name in one for name in manifest.read(settings.bundles / learned[0]).files)
     for wrong in ("none", "..", "%2e%2e%2fx"):
         assert viewer.get(f"/desk/bundles/{wrong}").status_code == 404
+
+
+def test_a_bundle_tells_what_the_gate_found_who_forced_it_and_who_went_back(
+    learned, admin, settings, store, holder
+):
+    why = "the outage of Tuesday is known"
+    strict = {"gate": Gate(event_age=0.0), "force": True, "by": "anna", "why": why}
+    now = int(time.time()) + 60
+    made = run(store, settings.bundles, Recipe(dims=8, factors=8), now, **strict)
+    holder.refresh(now)
+    assert re.search(r"forced</span>", admin.get("/desk/bundles").text)
+    page = admin.read(f"/desk/bundles/{made.id}")
+    assert f"forced by anna: {why}" in page
+    assert re.search(r"It did not pass: The newest event is .* old; at most 0 seconds", page)
+    assert "Quality was not measured" in page
+    assert re.search(r"newest event broken \d", page)
+    assert re.search(r"bytes kept [\d,]+", page)
+    assert "Rolled back" not in page
+    admin.post("/desk/bundles", left=made.id, sure="yes")
+    assert re.search(
+        rf"Rolled back .* by admin's to {learned[0]}", admin.read(f"/desk/bundles/{made.id}")
+    )
 
 
 def test_an_admin_goes_back_to_the_bundle_of_before(learned, admin, settings, holder, store):

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from data import access, rules
+from data import access, rules, runs
 from data.audit import Actor
 from data.scope import Scope
 from data.store import Store
 from recsys import shelf
 from recsys.rules import Action, Aim, Rule
 from recsys.types import Tone
+from training.gate import Gate
 from training.recipe import Recipe
 from training.run import run as learn
 
@@ -63,12 +64,21 @@ def desk(stocked, articles, describe):
     db = f"sqlite:///{var / 'recsys.db'}"
     with Store.open(db) as store:
         for step in (60, 0):
-            learn(store, var / "bundles", Recipe(dims=8, factors=8), NOW - step)
+            learn(
+                *(store, var / "bundles", Recipe(dims=8, factors=8), NOW - step),
+                gate=Gate(event_age=0.0),
+                force=True,
+                by=HOSTILE,
+                why=LONG,
+            )
         who = Actor(HOSTILE)
         for rule in RULES:
             rules.add(store, rule, who)
         gone = rules.add(store, Rule("", Action.BLOCK, Aim.TAG, "x", reason="y"), who)
         rules.undo(store, gone.id, who, NOW, HOSTILE)
+        for status in ("done", "held", "failed"):
+            run = runs.begin(store, "retrain", NOW - 60)
+            runs.end(store, run, NOW, status, HOSTILE + LONG)
         access.create(store, "old one", (Scope.ARTICLES,), ("daily",), 1, expires=2)
         key = access.create(store, HOSTILE[:100], (Scope.ADMIN,), (), NOW)[1]
     return Desk(service.url, key, shelf.current(var / "bundles"), db)
