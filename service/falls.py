@@ -14,6 +14,8 @@ from data.reception import Cells, Place
 from recsys.experiments import FEW
 from service.fills import Fill, Key
 
+KNOWN = 30
+"""Cards, or answers, of the bundle before that make a place known."""
 LEAN = 1_000.0
 """Cards of a place at all hours that weigh as much as those of the hour itself."""
 FEW_EXPECTED = 5.0
@@ -64,7 +66,7 @@ def compared(new: Cells, old: Cells) -> tuple[dict[str, Page], set[Place], int]:
     known: dict[Place, Page] = {}
     for cell, (many, got) in old.items():
         known[cell[:3]] = known.get(cell[:3], Page()) + Page(many, got)
-    known = {place: sums for place, sums in known.items() if sums.many >= FEW}
+    known = {place: sums for place, sums in known.items() if sums.many >= KNOWN}
     pages: dict[str, Page] = {}
     places: set[Place] = set()
     for cell, (many, got) in new.items():

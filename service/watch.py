@@ -53,7 +53,8 @@ class Watcher:
     def __init__(self, settings: Settings, holder: "Holder") -> None:
         self._settings = settings
         self._holder = holder
-        self._lease: Lease | None = None
+        self.lease: Lease | None = None
+        """Of the one worker that asks the store; None where another does."""
         self._rest = 0.0
         """Until when the store is not asked, on the monotonic clock."""
         self._said = ""
@@ -99,8 +100,8 @@ class Watcher:
                 if said != self._said:  # a lasting failure is one line, not one a look
                     log.error("watch failed", exc_info=error)
                 self._said = said
-        if self._lease:
-            self._lease.release()
+        if self.lease:
+            self.lease.release()
 
     def _fill(self, watched: Watched) -> Fall | None:
         """Judge by what this worker has answered itself."""
@@ -133,9 +134,9 @@ class Watcher:
 
     def _leads(self) -> bool:
         """Return whether this is the one worker that asks the store."""
-        if self._lease is None or not self._lease.renew():
-            self._lease = leases.acquire(self._holder.store, LEASE)
-        return self._lease is not None
+        if self.lease is None or not self.lease.renew():
+            self.lease = leases.acquire(self._holder.store, LEASE)
+        return self.lease is not None
 
     def _go_back(self, watched: Watched, fall: Fall, now: int) -> bool:
         """Make the bundle before current again and tell everybody; False: somebody was faster."""
