@@ -1,6 +1,7 @@
 """The command ``recsys``."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,10 @@ from cli import (
     audit,
     backup,
     bundles,
+    db,
     demo,
     digest,
+    doctor,
     evaluate,
     experiment,
     explain,
@@ -62,10 +65,12 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(keys.app, name="keys")
 app.add_typer(rules.app, name="rules")
 app.command()(audit.audit)
+app.command()(doctor.doctor)
 app.command()(backup.backup)
 app.command()(backup.restore)
 app.add_typer(visitors.app, name="visitors")
 app.add_typer(jobs.app, name="job")
+app.add_typer(db.app, name="db")
 app.command()(schedule.schedule)
 
 
@@ -86,7 +91,9 @@ def options(
 ) -> None:
     """A recommendation engine for publisher networks."""
     if context.invoked_subcommand != "policy":  # which lists what is wrong with it
-        context.obj = setup.load(config, var)
+        # What is wrong with the configuration, a doctor tells among all else.
+        load = partial(setup.load, config, var)
+        context.obj = load if context.invoked_subcommand == "doctor" else load()
 
 
 def run() -> None:
