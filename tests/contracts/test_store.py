@@ -7,14 +7,10 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
 
-from data import access, audit, database, rules, schema, sessions
+from data import access, audit, checks, database, rules, runs, sessions
 from data.access import ApiKey
 from data.audit import Actor
 from data.records import article_row, event_row
@@ -222,12 +218,56 @@ def test_writers_in_parallel_lose_nothing_and_a_follower_misses_nothing(store: S
     assert seen == 80
 
 
-def test_opening_a_store_twice_finds_what_was_put(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'deep' / 'store.db'}"
-    with Store.open(url) as store:
+def test_an_id_counts_once_in_any_month(store: Store) -> None:
+    months = [1_700_000_000 + n * 40 * 86_400 for n in range(6)]
+    assert store.put_events([click("a", NEWS.id, at) for at in months]) == Counts(new=1, same=5)
+    assert store.put_events([click("b", NEWS.id, months[2])]) == Counts(new=1)
+    again = [click(id, NEWS.id, at) for id in "ab" for at in reversed(months)]
+    assert store.put_events(again) == Counts(same=12)
+    assert [event.at for _, event in store.changes(Mark()).events] == [months[0], months[2]]
+
+
+def test_events_of_any_time_are_kept_in_order_of_arrival(store: Store) -> None:
+    moments = [253_402_300_799, 0, 1_763_000_000, 951_782_400, 4_102_444_800, 1_700_000_000]
+    store.put_events([click(str(at), NEWS.id, at, visitor="v") for at in moments])
+    assert [event.at for _, event in store.changes(Mark()).events] == moments
+    assert [event.at for event in store.held("v")] == sorted(moments)
+    assert store.prune_events(before=1_763_000_000) == 3
+    assert [event.at for event in store.held("v")] == sorted(moments)[3:]
+    assert store.put_events([click("0", NEWS.id, 0)]) == Counts(new=1)
+    assert store.erase("v", NEVER) == 3
+    assert store.counts()["events"] == 1
+
+
+def test_many_articles_at_once_are_what_few_at_a_time_are(store: Store) -> None:
+    many = [dataclasses.replace(NEWS, key=f"k{n}", tags=('a"b', "日本")) for n in range(500)]
+    assert store.put_articles(many) == Counts(new=500)
+    assert store.put_articles(many) == Counts(same=500)
+    changed = [dataclasses.replace(article, title="New", authors=()) for article in many[:300]]
+    assert store.put_articles([*changed, *many[300:]]) == Counts(changed=300, same=200)
+    assert store.put_articles(many[:5]) == Counts(changed=5)
+    assert store.article(many[9].id) == changed[9]
+    assert store.article(many[4].id) == many[4]
+
+
+def test_opening_a_store_twice_finds_what_was_put(store_url: str) -> None:
+    with Store.open(store_url) as store:
         store.put_articles([NEWS])
-    with Store.open(url) as store:
+    with Store.open(store_url) as store:
         assert store.article(NEWS.id) == NEWS
+
+
+def test_a_folder_is_made_for_a_file(tmp_path: Path) -> None:
+    with Store.open(f"sqlite:///{tmp_path / 'deep' / 'store.db'}") as store:
+        assert store.counts() == {"articles": 0, "events": 0}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database without any table, of each kind in turn."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url")(bare=True))
+    return f"sqlite:///{tmp_path / 'store.db'}"
 
 
 NEW_COLUMNS = {
@@ -238,13 +278,13 @@ NEW_COLUMNS = {
 """What each schema added to events."""
 
 
-@pytest.mark.parametrize("old", ["0001", "0002", "0003"])
-def test_an_older_store_keeps_its_events_and_learns_the_rest(tmp_path: Path, old: str) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path / 'store.db'}")
+@pytest.mark.parametrize("old", ["0001", "0002", "0003", "0004", "0005"])
+def test_an_older_store_keeps_its_events_and_learns_the_rest(bare: str, old: str) -> None:
+    engine = create_engine(bare)
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
     later = {name for number, names in NEW_COLUMNS.items() if number > old for name in names}
-    event = event_row(click("old", NEWS.id, 7, slate="sl", position=2), 1)
+    event = event_row(click("old", NEWS.id, 7, slate="sl", position=2, visitor="v"), 1)
     article = {**article_row(NEWS), "revision": 1, "tags": "[]", "authors": "[]"}
     with engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -254,23 +294,30 @@ def test_an_older_store_keeps_its_events_and_learns_the_rest(tmp_path: Path, old
         if old > "0001":
             key = {"id": "k", "name": "cms", "scopes": '["articles"]', "sites": "[]"}
             insert_raw(connection, "api_keys", {**key, "digest": bytes(32), "created": 5})
-        connection.execute(text("UPDATE clocks SET value = 1 WHERE name <> 'erasure_seq'"))
+        if old > "0004":
+            run = {"id": "r", "job": "retrain", "place": "here", "started": 1, "status": "done"}
+            insert_raw(connection, "runs", {**run, "detail": "{}"})
+        for clock in ("event_seq", "article_revision"):
+            connection.execute(text(f"UPDATE clocks SET value = 1 WHERE name = '{clock}'"))
     engine.dispose()
-    with Store.open(f"sqlite:///{tmp_path / 'store.db'}") as store:
+    with Store.open(bare) as store:
         ((_, kept),) = store.changes(Mark()).events
-        expected = click("", NEWS.id, 7, slate="sl", position=2)
+        expected = click("", NEWS.id, 7, slate="sl", position=2, visitor="v")
         assert dataclasses.replace(kept, id="") == expected
         assert store.article(NEWS.id) == dataclasses.replace(NEWS, tags=(), authors=())
         keys = [] if old == "0001" else [ApiKey("k", "cms", (Scope.ARTICLES,), (), 5)]
         assert [dataclasses.replace(key, digest=b"") for key in access.keys(store)] == keys
+        assert ("retrain" in runs.last(store)) == (old > "0004")
+        assert store.put_events([click("old", NEWS.id, 9)]) == Counts(same=1)
         assert store.put_events([click("new", NEWS.id, 8)]) == Counts(new=1)
         mark = store.snapshot(10).mark
-        assert (mark.event_seq, mark.article_revision, mark.erasure_seq) == (2, 1, 0)
+        assert (mark.event_seq, mark.article_revision, mark.erasure_seq) == (3, 1, 0)
         stop = Rule("", Action.STOP, Aim.ARTICLE, str(NEWS.id))
         assert rules.rules(store) == [] != [rules.add(store, stop, Actor("anna"))]
         assert [entry.seq for entry in audit.entries(store)] == [1]
         token, _ = sessions.begin(store, "k", 10)
         assert sessions.find(store, token, 11) is not None
+        assert checks.check(store._engine) == []
 
 
 def insert_raw(connection: Connection, table: str, row: dict[str, object]) -> None:
@@ -278,31 +325,22 @@ def insert_raw(connection: Connection, table: str, row: dict[str, object]) -> No
     connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({values})"), row)
 
 
-def test_migrations_make_the_schema_that_the_code_describes(tmp_path: Path) -> None:
-    engine = database.connect(f"sqlite:///{tmp_path / 'store.db'}")
+def test_migrations_make_the_schema_that_the_code_describes(bare: str) -> None:
+    engine = database.connect(bare)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, schema.metadata) == []
+        assert checks.differences(connection) == []
+    assert checks.check(engine) == []
     engine.dispose()
 
 
-def test_the_schema_can_be_said_in_the_words_of_postgresql() -> None:
-    dialect = postgresql.dialect()
-    for table in schema.metadata.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))
-        for index in table.indexes:
-            assert "INDEX" in str(CreateIndex(index).compile(dialect=dialect))
-
-
-def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    Store.open(url).close()
-    engine = create_engine(url)
+def test_a_store_of_a_newer_version_is_left_alone(bare: str) -> None:
+    Store.open(bare).close()
+    engine = create_engine(bare)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(DataError, match=r"9999.*update the program"):
-        Store.open(url)
+        Store.open(bare)
 
 
 def test_a_file_that_is_no_database_is_refused_with_the_next_step(tmp_path: Path) -> None:
