@@ -28,6 +28,7 @@ from recsys.types import ArticleId, Query
 from service import metrics, spans
 from service.fills import Fills
 from service.intake import Intake
+from service.jobs import Jobs
 from service.puller import Puller
 from service.settings import Settings
 from service.spool import Spool
@@ -86,6 +87,7 @@ class Holder:
         """The revision at which editors' rules were last read, and what they were."""
         self._served = self._assemble(Bundle.empty())
         self._vitals = Vitals()
+        self._jobs = Jobs()
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._looked = threading.Event()
@@ -174,12 +176,13 @@ class Holder:
         store = self._attempt("store", self._follow_store, now)
         arms = self._attempt("experiment", self._serve_arms, now)
         keys = self._attempt("access", self._follow_access, now)
+        jobs = self._attempt("jobs", lambda now: self._jobs.follow(self.store, now), now)
         depot = f"depot: {self._puller.error}" if self._puller.error else ""
         self.state = dataclasses.replace(
             self.state,
             refreshed=now,
             store_reachable=not store,
-            error="; ".join(filter(None, (rules, bundle, store, arms, keys, depot))),
+            error="; ".join(filter(None, (rules, bundle, store, arms, keys, jobs, depot))),
             awaited=self._puller.first and not self.state.bundle,
         )
         self._tell(now)
@@ -321,7 +324,8 @@ class Holder:
         return fresh
 
     def _following(self, served: Served) -> Served:
-        return dataclasses.replace(served, follower=Follower.begin(self.store, served.live))
+        follower = Follower.begin(self.store, served.live, time.time)
+        return dataclasses.replace(served, follower=follower)
 
     def _assemble(self, bundle: Bundle) -> Served:
         live = Live(bundle)

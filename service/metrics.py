@@ -125,12 +125,18 @@ JOB_SUCCESS = Gauge(
 )
 JOB_FAILED = Gauge(
     "recsys_job_last_run_failed",
-    "1 where the last run of a job failed.",
+    "1 where the last run of a job failed or was killed; a bundle that the gate held is neither.",
     ["job"],
     multiprocess_mode="livemax",
 )
 JOB_RUNNING = Gauge(
     "recsys_job_running", "1 while a job runs.", ["job"], multiprocess_mode="livemax"
+)
+JOB_SECONDS = Gauge(
+    "recsys_job_last_duration_seconds",
+    "How long the last run of a job took that came to an end.",
+    ["job"],
+    multiprocess_mode="livemostrecent",
 )
 
 # What readers did, and what publishers sent.

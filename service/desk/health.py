@@ -1,14 +1,22 @@
 """Shows how the service and its store fare, as far as this worker can tell."""
 
 import time
+from typing import Any
 
 from flask import Blueprint, Response
 
+from data import runs
 from data.pulse import pulse
+from data.store import Store
 from service import metrics
 from service.desk.pages import page
 from service.holder import Holder
 from service.settings import Settings
+
+SHOWN = 3
+"""Runs of each job that are shown."""
+KINDS = {"done": "good", "held": "warn", "failed": "bad", "killed": "bad"}
+"""How a run looks that ended so."""
 
 
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
@@ -20,9 +28,24 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             "health.html",
             state=holder.state,
             pulse=pulse(holder.store, int(time.time())),
+            runs=_runs(holder.store),
             experiment=settings.experiment,
             counted=_counted(),
         )
+
+
+def _runs(store: Store) -> list[dict[str, Any]]:
+    """Return the last runs of each job, the newest first, with when it last succeeded."""
+    done = runs.last(store, "done")
+    found = []
+    for job, last in sorted(runs.last(store).items()):
+        succeeded = done[job].ended if job in done else 0
+        for run in runs.recent(store, job, SHOWN):
+            well = succeeded if run.id == last.id else None
+            took = run.ended - run.started if run.ended else None
+            kind = KINDS.get(run.status, "idle")
+            found.append({"run": run, "kind": kind, "took": took, "succeeded": well})
+    return found
 
 
 def _counted() -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, url_for
 
-from data import openings, rules
+from data import openings, rules, runs
 from data.pulse import pulse
 from recsys.rules import Action, Rule
 from service.desk.kept import SECONDS, kept
@@ -53,6 +53,7 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
         notices = [
             *_of_service(holder.state, now),
             *_of_store(holder, now),
+            *_of_jobs(holder),
             *_of_rules(standing, now),
         ]
         if experiment and experiment.start <= now < (experiment.end or now + 1):
@@ -93,10 +94,18 @@ def _of_store(holder: Holder, now: int) -> Iterator[Notice]:
         yield Notice("warn", "quiet", said, health, "Health")
 
 
+def _of_jobs(holder: Holder) -> Iterator[Notice]:
+    health = url_for("desk.health")
+    for job, run in sorted(runs.last(holder.store).items()):
+        if run.status in ("failed", "killed", "held"):
+            kind = "warn" if run.status == "held" else "bad"
+            yield Notice(kind, run.status, f"The last {job}: {run.summary}.", health, "Health")
+
+
 def _of_rules(standing: tuple[Rule, ...], now: int) -> Iterator[Notice]:
     stops = [rule for rule in standing if rule.action == Action.STOP and rule.active(now)]
     ending = [rule for rule in standing if rule.end <= now + DAY]
-    planned = [rule for rule in standing if rule.start > now]
+    planned = [rule for rule in standing if not rule.begun(now)]
     for found, word, one, many in (
         (stops, "stopped", "A story is stopped on every site", "stories are stopped on every site"),
         (ending, "ending", "A rule ends within a day", "rules end within a day"),
