@@ -30,6 +30,7 @@ MADE: dict[str, Callable[[], str]] = {
 ASKED = re.compile(r"^<!-- (made|file): (.+?) -->$", re.MULTILINE)
 RUNNER = re.compile(r"^<!-- (?:needs|shown only|starts): .*? -->\n", re.MULTILINE)
 """What a page tells the test that runs its commands."""
+LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\(([^)\s]+)\)")
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -40,12 +41,21 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 def _filled(kind: str, name: str) -> str:
     if kind == "made":
         return MADE[name]()
-    text = (REPOSITORY / name).read_text("utf-8")
+    path = REPOSITORY / name
+    text = LINK.sub(lambda link: _link(*link.groups(), path), path.read_text("utf-8"))
     # The page has a title of its own, and what has titles of the first level below it goes deeper.
     body = re.sub(r"\A# .*\n", "", text)
     if re.search(r"^# ", body, re.MULTILINE):
         body = re.sub(r"^(#+ )", r"#\1", body, flags=re.MULTILINE)
     return body
+
+
+def _link(words: str, target: str, source: Path) -> str:
+    """Return a link of a file as the site has it: to an address, or the name of a file."""
+    if re.match(r"https?:|#", target):
+        return f"[{words}]({target})"
+    place = (source.parent / target).resolve().relative_to(REPOSITORY).as_posix()
+    return f"`{place}`" if words.strip("`/") in place else f"{words} (`{place}`)"
 
 
 def on_post_page(output: str, **_: Any) -> str:
