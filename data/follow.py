@@ -1,10 +1,12 @@
 """Brings an engine's live state up to date with the store, and keeps it so."""
 
 import dataclasses
+from collections.abc import Callable
 
 from data.pulse import newest_event
 from data.store import Mark, Store
 from recsys.live import Live
+from recsys.types import NEVER
 
 
 class Follower:
@@ -14,15 +16,21 @@ class Follower:
     with the next event, so none ever counts twice.
     """
 
-    def __init__(self, store: Store, live: Live, mark: Mark) -> None:
+    def __init__(
+        self, store: Store, live: Live, mark: Mark, clock: Callable[[], float] | None = None
+    ) -> None:
         self._store = store
         self._live = live
+        self._clock = clock
+        """With it, what will have happened is taken for what happens now: a clock was set back."""
         self.mark = mark
         self.newest = 0
         """When the newest event happened that the store is known to hold, UTC seconds."""
 
     @classmethod
-    def begin(cls, store: Store, live: Live) -> "Follower":
+    def begin(
+        cls, store: Store, live: Live, clock: Callable[[], float] | None = None
+    ) -> "Follower":
         """Feed a live state that knows only its bundle all that the store knows beyond it.
 
         A bundle holds what was published when it was made; what was only scheduled then comes
@@ -30,7 +38,7 @@ class Follower:
         """
         bundle = live.bundle.manifest
         live.add(store.scheduled(bundle.data_until))
-        follower = cls(store, live, Mark(**bundle.mark))
+        follower = cls(store, live, Mark(**bundle.mark), clock)
         follower.newest = newest_event(store)
         follower.catch_up()
         return follower
@@ -49,7 +57,10 @@ class Follower:
             self.mark = dataclasses.replace(
                 self.mark, article_revision=changes.mark.article_revision
             )
+            now = int(self._clock()) if self._clock else NEVER
             for seq, event in changes.events:
+                if event.at > now:
+                    event = dataclasses.replace(event, at=now)
                 self.mark = dataclasses.replace(self.mark, event_seq=seq)
                 self.newest = max(self.newest, event.at)
                 self._live.observe([event])

@@ -112,7 +112,7 @@ def state(rule: Rule, now: int) -> State:
         return "undone"
     if now >= rule.end:
         return "ended"
-    return "planned" if now < rule.start else "active"
+    return "active" if rule.begun(now) else "planned"
 
 
 def plain(rule: Rule, now: int) -> dict[str, Any]:

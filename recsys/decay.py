@@ -52,6 +52,14 @@ class Decayed:
         decayed: Float64 = self._mass * np.exp(exponent)[:, None]
         return decayed
 
+    def set_back(self, seconds: float) -> None:
+        """Take what was counted for so much older, as the clock does that is set back.
+
+        Counts stay what they are. Else those of the time that has not come yet would grow without
+        bound, and outweigh for as long all that follows.
+        """
+        self._landmark -= seconds
+
     def copy(self) -> "Decayed":
         """Return an independent copy, to be advanced by live events."""
         return Decayed.of_arrays(self.arrays())

@@ -51,6 +51,8 @@ class LiveSettings:
 
 FORGETTING = 300
 """Seconds between two clearances of what has faded."""
+SLEWED = 60
+"""Seconds by which a clock may go back without anybody caring."""
 CACHED = 20_000
 """Cards and addresses of bundled articles that stay decoded."""
 
@@ -197,7 +199,10 @@ class Live:
 
     def refresh(self, now: int) -> None:
         """Rank what trends at ``now``; meant for every second or two, not for each event."""
-        if now - self._forgot > FORGETTING:
+        ahead = self.view.board.as_of - now
+        if ahead > SLEWED:
+            self.trends.set_back(ahead)
+        if abs(now - self._forgot) > FORGETTING:
             self.segments.forget(now)
             self._forgot = now
         active = tuple(rule for rule in self._rules if rule.active(now))

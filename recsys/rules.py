@@ -92,9 +92,13 @@ class Rule:
         """The article that it names; ``ValueError`` where it names none."""
         return ArticleId.parse(self.value)
 
+    def begun(self, now: int) -> bool:
+        """Return whether its start has come; what has once begun has, be the clock set back."""
+        return self.start <= max(now, self.created)
+
     def active(self, now: int) -> bool:
         """Return whether it counts at ``now``."""
-        return not self.undone and self.start <= now < self.end
+        return not self.undone and self.begun(now) and now < self.end
 
 
 def _require(wanted: bool, name: str, value: float, low: float, high: float, none: float) -> None:

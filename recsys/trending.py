@@ -43,6 +43,11 @@ class Trends:
         """Return f64[H, A]: the demand for every article at ``now``, fastest clock first."""
         return demand(self.voices.counts(now), self.clicked.counts(now), self.shown.counts(now))
 
+    def set_back(self, seconds: float) -> None:
+        """Take what was counted for so much older: see ``Decayed.set_back``."""
+        for name in PARTS:
+            getattr(self, name).set_back(seconds)
+
     def copy(self) -> "Trends":
         """Return an independent copy, to be advanced by live events."""
         return Trends.of_arrays(self.arrays())

@@ -6,6 +6,7 @@ from data.follow import Follower
 from data.store import Mark, Store
 from recsys.bundle import Bundle
 from recsys.live import Live
+from recsys.trending import LANDING
 from recsys.types import Article, ArticleId, Event, Kind
 
 NOW = 1_790_000_000
@@ -58,3 +59,12 @@ def test_a_failure_halfway_counts_nothing_twice_and_loses_nothing(store: Store) 
     follower.catch_up()
     Follower(store, sound, Mark()).catch_up()
     assert live.trends.counts(NOW).tolist() == sound.trends.counts(NOW).tolist()
+
+
+def test_what_will_have_happened_counts_as_happening_now(store: Store) -> None:
+    store.put_articles(ARTICLES)
+    later = [Event(str(n), Kind.CLICK, ARTICLES[n].id, NOW + 3600 * n, "", f"s{n}") for n in (0, 1)]
+    store.put_events(later)
+    live = Live(Bundle.empty())
+    Follower(store, live, Mark(), lambda: NOW + 0.5).catch_up()
+    assert live.trends.counts(NOW)[0, :2].tolist() == [LANDING, LANDING]

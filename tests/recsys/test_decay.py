@@ -57,3 +57,15 @@ def test_growing_makes_room_for_articles_that_were_not_counted() -> None:
     counts.grow(3)
     counts.add_one(2, NOW)
     assert counts.counts(NOW)[0].tolist() == [1, 0, 1]
+
+
+def test_a_clock_that_is_set_back_leaves_counts_as_they_are_and_new_ones_count_in_full() -> None:
+    counts = Decayed(2, NOW, (300.0, 86_400.0))
+    counts.add(np.array([0, 0, 1]), np.array([NOW - 300, NOW, NOW]))
+    before = counts.counts(NOW)
+    counts.set_back(3600)
+    assert np.allclose(counts.counts(NOW - 3600), before)
+    counts.add_one(1, NOW - 3600)
+    assert np.allclose(counts.counts(NOW - 3600)[:, 1], before[:, 1] + 1)
+    faded = np.exp2(-300 / np.array([[300.0], [86_400.0]]))
+    assert np.allclose(counts.counts(NOW - 3300), counts.counts(NOW - 3600) * faded)

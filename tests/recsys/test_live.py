@@ -340,3 +340,16 @@ def test_on_trial_is_what_came_lately_was_shown_little_and_is_nobodys_advertisem
     first = live.view.trials.rates
     live.refresh(NOW)
     np.testing.assert_array_equal(first, live.view.trials.rates)
+
+
+def test_trends_neither_explode_nor_stand_still_when_the_clock_is_set_back(live: Live) -> None:
+    ids = [live.view.catalogue.id(row) for row in (0, 1)]
+    live.observe(click(ids[0], NOW, session=f"before {n}") for n in range(8))
+    live.refresh(NOW)
+    share = live.view.board.share[:2]
+    live.refresh(NOW - 3600)
+    assert live.view.board.share[:2] == pytest.approx(share)
+    assert live.view.board.fast[:2].max() < 8
+    live.observe(click(ids[1], NOW - 3600, session=f"after {n}") for n in range(40))
+    live.refresh(NOW - 3600)
+    assert live.view.board.share[1] > live.view.board.share[0]

@@ -48,6 +48,12 @@ def test_a_rule_counts_from_its_start_to_its_end_unless_it_was_undone() -> None:
     assert not dataclasses.replace(rule, undone=12).active(15)
 
 
+def test_a_rule_that_has_begun_goes_on_when_the_clock_is_set_back() -> None:
+    rule = Rule("1", Action.STOP, Aim.ARTICLE, ARTICLE, start=5000, created=5000)
+    assert rule.active(1400)
+    assert not dataclasses.replace(rule, start=5001).active(1400)
+
+
 ARTICLES = [
     Article("daily", "1", "https://d.example/war", "War in the north", 0, authors=("Ann Ode",)),
     Article("daily", "2", "https://d.example/win-a-car", "Ode to spring", 0, tags=("Poems", "春")),
