@@ -88,7 +88,7 @@ def rivals(
         theirs, second = ours, first
     else:
         theirs, second = asked.contender("champion", champion, policy, like=ours, of=challenger)
-    checks = [_popular(first, second, popular)]
+    checks = [above_popularity(first, second, popular)]
     if second is not None:
         checks += compared(first, second, history, end, gate)
     if theirs is not None and theirs is not ours:
@@ -247,7 +247,7 @@ def _differences(
     return bootstrap_all(gap, visit, seed=SEED)
 
 
-def _popular(first: Answers, second: Answers | None, popular: Answers) -> Check:
+def above_popularity(first: Answers, second: Answers | None, popular: Answers) -> Check:
     """Return whether popularity within the hour is not better, by MRR@10: slates under a policy
     give up hits for the publisher's sake, and less so at the top."""
     metric = f"MRR@{K}"

@@ -226,6 +226,20 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(tmp_path, name: str):
         open_bundle(folder)
 
 
+def test_a_bundle_of_the_format_before_is_read_and_knows_neither_recipe_nor_verdict(tmp_path):
+    made = dataclasses.replace(make(), manifest=Manifest(format=3, created=5, recipe={"dims": 8}))
+    folder = write(made, tmp_path)
+    values = json.loads((folder / "manifest.json").read_bytes())
+    assert list(values) == [
+        *("format", "id", "created", "data_until", "mark", "config_hash", "code_version"),
+        *("parent", "embedder", "shapes", "metrics", "files", "sha256"),
+    ]
+    stated = verify(folder)
+    assert (stated.format, stated.recipe, stated.verdict) == (3, {}, {})
+    assert stated.judged == "not judged"
+    np.testing.assert_array_equal(open_bundle(folder).vectors, made.vectors)
+
+
 def test_a_bundle_of_a_later_format_says_what_to_do(tmp_path):
     folder = write(make(), tmp_path)
     values = json.loads((folder / "manifest.json").read_bytes())
