@@ -38,9 +38,10 @@ def tell(store: Store, alerts: Alerts, run: Run, now: int) -> None:
         event = "job.timed_out"
     if not alerts.webhook or run.status not in (*TROUBLE, "done"):
         return
-    told = pending(store, run.job)
-    if told if event == WELL else _is_news(told, event, alerts, now):
-        _send(store, alerts, event, run, f"{run.job} {words}{run.summary}", now)
+    with _forgiving():
+        told = pending(store, run.job)
+        if _is_news(told, event, alerts, now):
+            _send(store, alerts, event, run, f"{run.job} {words}{run.summary}", now)
 
 
 def tell_stale(store: Store, alerts: Alerts, run: Run, succeeded: int, now: int) -> None:
@@ -78,6 +79,8 @@ def _forgiving() -> Iterator[None]:
 
 
 def _is_news(told: Mapping[str, int], event: str, alerts: Alerts, now: int) -> bool:
+    if event == WELL:
+        return bool(told)
     return now >= told.get(event, -math.inf) + alerts.remind * HOUR
 
 

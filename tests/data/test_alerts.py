@@ -1,15 +1,12 @@
 """People are told over a webhook; whatever it does, work goes on and its address stays secret."""
 
-import http.server
-import json
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from webhooks import SECRET, Hook, listening
 
 from cli.setup import load
 from data import alerts as module
@@ -17,52 +14,13 @@ from data.alerts import Alerts, alert
 from recsys.errors import ConfigError
 
 AT = 1_764_040_509
-SECRET = "T0/B1/x9y8z7"
-
-
-@dataclass
-class Hook:
-    """A webhook that answers as told: with a status, or never where that is None."""
-
-    answers: list[int | None]
-    url: str = ""
-    bodies: list[dict[str, Any]] = field(default_factory=list)
 
 
 @pytest.fixture
 def hook() -> Iterator[Callable[..., Hook]]:
-    servers = []
-    over = threading.Event()
-
-    def listen(*answers: int | None) -> Hook:
-        made = Hook(list(answers) or [200])
-
-        class Answers(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                made.bodies.append(json.loads(body))
-                status = made.answers[min(len(made.bodies), len(made.answers)) - 1]
-                if status is None:
-                    over.wait(60)
-                    return
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        made.url = f"http://127.0.0.1:{server.server_port}/{SECRET}"
-        return made
-
-    yield listen
-    over.set()
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    """Listen as a webhook that answers with the given statuses, the last one from then on."""
+    with ExitStack() as open_:
+        yield lambda *answers: open_.enter_context(listening(*answers))
 
 
 @pytest.fixture(autouse=True)
