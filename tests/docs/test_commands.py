@@ -95,6 +95,8 @@ _serve() {
   if [[ " $* " =~ " --port "([0-9]+)" " ]]; then port=${BASH_REMATCH[1]}
   else extra+=(--port "$port"); fi
   [[ " $* " == *" --workers "* ]] || extra+=(--workers 1)
+  # The page itself put it into the background, and waits for it as it likes.
+  if [ $BASH_SUBSHELL -gt 0 ]; then exec recsys "$@" "${extra[@]}" >>"serve-$port.log" 2>&1; fi
   command recsys "$@" "${extra[@]}" >>"serve-$port.log" 2>&1 &
   local pid=$!
   running+=($pid)
@@ -264,7 +266,7 @@ def test_the_page_does_what_it_says(
     replaced = {SERVICE: f"http://127.0.0.1:{ports[0]}", **replaced}
     if "postgres" in needs:
         given = request.getfixturevalue("postgres_url")
-        replaced[POSTGRES] = given() if callable(given) else given
+        replaced[POSTGRES] = given(bare=True)
     done = played(f"PORT={ports[0]}\n{scenario(path, replaced)}", tmp_path)
     logs = "\n".join(
         f"-- {p.name}\n{p.read_text()[-2000:]}" for p in sorted(tmp_path.glob("*e*-*.log"))

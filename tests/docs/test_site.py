@@ -181,3 +181,14 @@ def test_a_phone_shows_it_without_scrolling_sideways(
 ) -> None:
     opened = open_page(f"{served}/{page}", viewport=PHONE)
     assert opened.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_every_variable_of_the_environment_is_told(site: Path) -> None:
+    told = text(site, "reference/settings")
+    packages = ("recsys", "data", "training", "service", "cli")
+    source = "\n".join(
+        path.read_text("utf-8") for name in packages for path in (ROOT / name).rglob("*.py")
+    )
+    names = set(re.findall(r"\"(RECSYS_[A-Z_]+)\"", source))
+    assert names >= {"RECSYS_VAR", "RECSYS_CONFIG"}
+    assert [name for name in names if name not in told] == []
