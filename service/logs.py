@@ -1,5 +1,6 @@
 """Writes every log line as one JSON object, gunicorn's own included, without what readers told."""
 
+import logging
 import os
 import re
 import sys
@@ -84,7 +85,14 @@ def gunicorn_config() -> dict[str, Any]:
         "handlers": {"stderr": handler},
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
-            "gunicorn.error": {"level": level(), "handlers": ["stderr"], "propagate": False},
+            # gunicorn's debugging lines name whole addresses.
+            "gunicorn.error": {
+                "level": max(level(), logging.INFO),
+                "handlers": ["stderr"],
+                "propagate": False,
+            },
+            # Each try to reach a receiver is a warning there, and each batch it never got an error.
+            "opentelemetry": {"level": "ERROR"},
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
         },
     }

@@ -7,6 +7,7 @@ hold no address, no statement and no reader. https://opentelemetry.io/docs/specs
 
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from sqlalchemy import Engine, event
 
 from service.stages import Stages
 
+PATIENCE = 2.0
+"""Seconds that a worker which stops waits for its last spans to be taken."""
 WANTED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 log = structlog.get_logger()
 _TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+\"?(\w+)", re.IGNORECASE)
@@ -35,7 +38,7 @@ class _Sdk:
 
         name = os.environ.get("OTEL_SERVICE_NAME", "recsys")
         told = Resource.create({SERVICE_NAME: name, SERVICE_VERSION: version("recsys")})
-        self.provider = TracerProvider(resource=told)
+        self.provider = TracerProvider(resource=told, shutdown_on_exit=False)
         self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self.tracer = self.provider.get_tracer("recsys", version("recsys"))
         self.propagator = TraceContextTextMapPropagator()
@@ -87,7 +90,7 @@ def start() -> bool:
 
 
 def stop() -> None:
-    """Send what is left; later calls do nothing."""
+    """Send what is left, as far as the receiver takes it at once; later calls do nothing."""
     global _sdk
     if _sdk is None:
         return
@@ -95,7 +98,10 @@ def stop() -> None:
     event.remove(Engine, "after_cursor_execute", _after)
     event.remove(Engine, "handle_error", _failed)
     ended, _sdk = _sdk, None
-    ended.provider.shutdown()
+    # A receiver that is away must not keep a worker from stopping: the exporter tries for long.
+    last = threading.Thread(target=ended.provider.shutdown, daemon=True)
+    last.start()
+    last.join(PATIENCE)
 
 
 def begin(method: str, route: str, headers: Mapping[str, str], request_id: str) -> Begun | None:

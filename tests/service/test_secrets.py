@@ -57,6 +57,7 @@ VISITOR = "visitor-geheim-4"
 BODY = "bodytext-geheim-5"
 BASIC = "d3Jvbmc6YmFzaWMtZ2VoZWlt"
 READ = "read-geheim-6"
+METRICS = "metrics-geheim-7"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -71,7 +72,13 @@ def run(var, articles):
             _, token = access.create(store, "cms", scopes, (), int(time.time()))
         command = [sys.executable, "-c", FAULTY, "--var", str(var), "serve", "--port", "0"]
         out, err = var / "out.log", var / "err.log"
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(var)}
+        environment = {
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "TMPDIR": str(var),
+            "RECSYS_LOG": "debug",
+            "RECSYS_METRICS_TOKEN": METRICS,
+        }
         with out.open("w") as stdout, err.open("w") as stderr:
             process = subprocess.Popen(
                 [*command, "--workers", "1"], stdout=stdout, stderr=stderr, env=environment
@@ -109,6 +116,10 @@ def test_nothing_that_a_request_brings_is_logged(run):
             ("GET", f"/v1/visitors/{VISITOR}", {"Authorization": f"Basic {BASIC}"}, "", {}),
             ("GET", f"/v1/nothing/{VISITOR}", {"Authorization": WRONG} | cookies, BODY, query),
             ("GET", "/v1/recommendations", cookies, "", query),
+            ("GET", "/v1/recommendations", {"X-Request-ID": f"<{READ}>"}, "", query),
+            ("GET", "/v1/recommendations", {"traceparent": READ, "baggage": READ}, "", query),
+            ("GET", "/metrics", {"Authorization": f"Bearer {METRICS}"}, "", query),
+            ("GET", "/metrics", {"Authorization": f"Bearer {WRONG}"}, "", query),
             ("GET", "/v1/recommendations", cookies, "", known | {"history": f"daily/{READ}"}),
             ("GET", "/v1/widget.html", cookies, "", {"site": "daily", "visitor": VISITOR}),
             ("POST", "/v1/events", bearer | cookies, f'{{"events": "{BODY}"}}', {}),
@@ -160,18 +171,31 @@ def test_nothing_that_a_request_brings_is_logged(run):
 
     written = run(do)
     assert answers["asked"].count(500) == 2, answers
-    assert answers["asked"].count(401) == 3, answers
+    assert answers["asked"].count(401) == 4, answers
     assert {200, 202, 303, 403, 404, 422} <= set(answers["asked"]), answers
     assert sessions, answers
     assert all(status >= 400 for status in answers["raw"]), answers
 
-    secrets = [secret, WRONG, IN_QUERY, COOKIE, VISITOR, BODY, BASIC, READ, "geheim", *sessions]
+    secrets = [
+        secret,
+        WRONG,
+        IN_QUERY,
+        COOKIE,
+        VISITOR,
+        BODY,
+        BASIC,
+        READ,
+        METRICS,
+        "geheim",
+        *sessions,
+    ]
     held = [line for line in written.splitlines() for one in secrets if one in line]
     assert held == []
 
     lines = [orjson.loads(line) for line in written.splitlines() if line.startswith("{")]
     assert len(lines) == len(written.splitlines()) - 1, "all is JSON but the address"
     said = [line["event"] for line in lines]
+    assert {"debug", "info", "warning", "error"} <= {line["level"] for line in lines}
     refused = [event for event in said if event.startswith("Invalid request")]
     assert len(refused) >= 8
     assert "127.0.0.1" not in " ".join(refused)
