@@ -302,9 +302,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction that sees the store as of one moment."""
-        level: dict[str, Any] = {}
-        if not self._sqlite:
-            level = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        level = {} if self._sqlite else {"isolation_level": "REPEATABLE READ"}
         with (
             database.readable_errors(self._engine),
             self._engine.connect().execution_options(**level) as connection,

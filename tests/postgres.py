@@ -35,10 +35,9 @@ log_min_messages = warning
 """
 UNSAFE = """
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 """
-"""A database that nobody needs after a power cut waits for no disk."""
+"""A database that nobody needs after a power cut waits for no disk; killing it loses nothing."""
 ACCESS = """
 local all postgres trust
 host all postgres 127.0.0.1/32 trust
