@@ -93,8 +93,9 @@ def run(
 
             if gate:
                 with stage("gate: data", report) as note:
-                    settle(supply(history, now, gate))
-                    note(f"{len(verdict.checks)} checks")
+                    found = supply(history, now, gate)
+                    note(f"{len(found.checks)} checks")
+                settle(found)
                 if rival.id:
                     settle(_replayed(history, recipe, rival, gate, policy, report))
             made = learn(
