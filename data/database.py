@@ -21,7 +21,7 @@ from recsys.errors import ConfigError, DataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CACHE = 128 * 1024
-"""KiB of pages that a connection to SQLite may keep."""
+"""KiB of pages that a connection to SQLite may keep in one transaction."""
 PATIENCE = 30.0
 """Seconds to wait for another writer of SQLite."""
 TURN = 7_205_759_403
@@ -47,6 +47,7 @@ def connect(url: str, *, migrating: bool = True) -> Engine:
             _make_folder(Path(database).parent)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin)
+        event.listen(engine, "checkin", _shrink_sqlite)
     if migrating:
         try:
             with readable_errors(engine):
@@ -220,6 +221,12 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise DataError(f"cannot create {folder} for the store: {error.strerror}") from error
+
+
+def _shrink_sqlite(connection: sqlite3.Connection | None, _: Any) -> None:
+    # Else each connection of each worker comes to hold the whole database, up to CACHE.
+    if connection is not None:
+        connection.execute("PRAGMA shrink_memory")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
