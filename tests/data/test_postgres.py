@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from postgres import PASSWORD, Server, server
+from structlog.testing import capture_logs
 
 from data import checks, partitions
 from data.store import Counts, Mark, Store
@@ -202,6 +203,14 @@ def test_a_server_that_was_killed_is_an_error_until_it_is_back(
         assert checks.check(store._engine) == []
 
 
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Drawing tracebacks for a terminal takes seconds."""
+    with capture_logs():
+        yield
+
+
+@pytest.mark.usefixtures("unlogged")
 def test_a_service_that_starts_before_its_database_takes_it_up_when_it_comes(
     own: Server, url: str, tmp_path: Path
 ) -> None:
