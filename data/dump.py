@@ -19,10 +19,10 @@ from sqlalchemy import (
     MetaData,
     Table,
     delete,
-    insert,
     select,
 )
 
+from data import loading
 from data.schema import clocks, leases, metadata, sessions
 
 ROWS = 10_000
@@ -37,6 +37,7 @@ def write(connection: Connection, folder: Path, tables: MetaData = metadata) -> 
     The connection is in a transaction that sees the store as of one moment. Rows keep their seqs
     and revisions, so that whoever has followed the store so far can go on.
     """
+    _unhurried(connection)
     return {
         table.name: _write(connection, table, folder / f"{table.name}.parquet")
         for table in tables.sorted_tables
@@ -49,8 +50,15 @@ def read(connection: Connection, folder: Path, tables: MetaData = metadata) -> d
 
     Returns how many rows each table has got.
     """
+    _unhurried(connection)
     found = {table: folder / f"{table.name}.parquet" for table in tables.sorted_tables}
     return {t.name: _read(connection, t, path) for t, path in found.items() if path.exists()}
+
+
+def _unhurried(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
 
 def revision(connection: Connection) -> str:
@@ -83,7 +91,7 @@ def _read(connection: Connection, table: Table, path: Path) -> int:
     connection.execute(delete(table))  # counters begin with a row each
     count = 0
     for rows in _batches(table, path):
-        connection.execute(insert(table), rows)
+        loading.fill(connection, table, rows)
         count += len(rows)
     return count
 

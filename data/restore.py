@@ -14,9 +14,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, MetaData, create_engine, delete, insert, select, update
+from sqlalchemy import Connection, MetaData, and_, create_engine, insert, select, update
 
-from data import backup, database, dump
+from data import backup, database, dump, loading
 from data.audit import Actor, record
 from data.backup import BUNDLES, CONFIG, KEYRING, SPOOL, STORE, Backup, Report, silent
 from data.schema import clocks, erasures, events
@@ -150,8 +150,8 @@ def _erase(connection: Connection, erased: Iterable[Erasure]) -> tuple[int, int]
         if (one.visitor, one.at) in known or not one.visitor:
             continue
         # Only what came before: a reader may have come back and agreed again.
-        own = delete(events).where(events.c.visitor == one.visitor, events.c.at <= one.at)
-        gone += connection.execute(own).rowcount
+        own = and_(events.c.visitor == one.visitor, events.c.at <= one.at)
+        gone += loading.remove_events(connection, own)
         seq = advance(connection, "erasure_seq", 1)
         connection.execute(insert(erasures).values(seq=seq, visitor=one.visitor, at=one.at))
         again += 1
