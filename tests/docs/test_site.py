@@ -97,9 +97,8 @@ def test_every_picture_is_there_and_told_in_words(site: Path) -> None:
 
 def test_every_page_is_in_the_menu(site: Path) -> None:
     names = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
-    menu = yaml.safe_load(re.sub(r"!!\S+", "", (ROOT / "mkdocs.yml").read_text("utf-8")))["nav"]
-    listed = {page for group in menu for pages in group.values() for page in pages}
-    assert listed == names
+    menu = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"]
+    assert set(re.findall(r"[\w/-]+\.md", str(menu))) == names
 
 
 def test_every_command_is_told_with_its_options(site: Path) -> None:
