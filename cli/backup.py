@@ -13,7 +13,8 @@ from rich.console import Console
 
 from cli import times
 from cli.audit import actor
-from cli.setup import Setup
+from cli.setup import Setup, load
+from recsys.errors import RecsysError
 
 if TYPE_CHECKING:
     from data.backup import Backup, Report
@@ -49,7 +50,7 @@ def backup(
     \b
       recsys backup                        into VAR/backups
       recsys backup /mnt/backups --keep 14
-      recsys backup s --without-keyring    where others may read
+      recsys backup --without-keyring      where others may read
 
     It holds readers' data and, unless told otherwise, the secrets, and is not
     encrypted: only its owner may read it, and the disk that it lies on should
@@ -59,7 +60,7 @@ def backup(
     from data.store import Store
 
     setup: Setup = context.obj
-    target = directory or setup.var / "backups"
+    target = directory or setup.backups
     with Store.open(setup.store_url) as store, _telling("backing up") as report:
         made = backups.backup(
             store,
@@ -68,6 +69,7 @@ def backup(
             target,
             int(time.time()),
             config=setup.config,
+            depot=setup.depot.url,
             spare=setup.experiment.bundles if setup.experiment else (),
             keep=keep,
             report=report,
@@ -102,9 +104,10 @@ def restore(
 ) -> None:
     """Put a backup up in an empty place: an empty VAR, and an empty store.
 
-    Into which database, the configuration says ([store] url): from SQLite to
-    PostgreSQL and back is possible. Stop services and schedules before, and
-    start them after. All of it is restored or nothing.
+    Into which database, the configuration says ([store] url), the backup's own
+    where there is none: from SQLite to PostgreSQL and back is possible. Stop
+    services and schedules before, and start them after. All of it is restored
+    or nothing.
 
     \b
       recsys restore /mnt/backups --check
@@ -130,6 +133,9 @@ def restore(
                 _say(f"{found} is sound: {_summary(stated)}")
             return
         erased = restoring.erasures_in(erasures) if erasures else []
+        configured = setup.config is not None
+        if not configured and (found / backups.CONFIG).exists():
+            setup = load(found / backups.CONFIG, setup.var)
         with Store.open(setup.store_url) as store:
             done = restoring.restore(
                 found,
@@ -139,9 +145,10 @@ def restore(
                 int(time.time()),
                 actor(),
                 erased=erased,
-                configured=setup.config is not None,
+                configured=configured,
                 report=report,
             )
+    _refill(setup)
     if json:
         told = dataclasses.asdict(done) | {"backup": _plain(done.backup)}
         _print_json({"source": str(found), **told})
@@ -163,6 +170,20 @@ def restore(
             f" read: recsys visitors erased --since {since} --json > erased.json, and here:"
             " recsys visitors erase --from erased.json"
         )
+
+
+def _refill(setup: Setup) -> None:
+    """Make the restored bundle current in the depot, too, as services look there."""
+    from data import depot
+    from recsys import shelf
+
+    current = next(iter(shelf.history(setup.bundles)), "")
+    if not setup.depot.url or not current:
+        return
+    try:
+        depot.push(setup.bundles, current, setup.depot.url)
+    except RecsysError as error:
+        _warn(f"{current} is not current in the depot: {error}; once it is there: recsys train")
 
 
 @contextmanager

@@ -126,6 +126,7 @@ def backup(context: typer.Context, json: AsJson = False, after: After = None) ->
             setup.backups,
             now,
             config=setup.config,
+            depot=setup.depot.url,
             spare=setup.experiment.bundles if setup.experiment else (),
             keep=setup.backup.keep,
         )

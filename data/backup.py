@@ -6,7 +6,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +17,11 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from data import dump
+from data.depot import pull
 from data.schema import clocks
 from data.store import Store
 from recsys import manifest, shelf
-from recsys.errors import BundleError, Busy, DataError
+from recsys.errors import BundleError, BundleMissing, Busy, DataError
 from recsys.manifest import File
 
 FORMAT = 1
@@ -72,6 +73,7 @@ def backup(
     now: int,
     *,
     config: Path | None = None,
+    depot: str = "",
     spare: Collection[str] = (),
     keep: int = 0,
     report: Report = silent,
@@ -80,10 +82,11 @@ def backup(
 
     Holds the store as of one moment, whatever is written meanwhile; the current bundle, those that
     the pointer names before it and those in ``spare``; events that wait in the spool; the keyring
-    and the configuration where they are given. Bundles are linked where they lie on the same disk.
+    and the configuration where they are given. Where bundles are kept in a ``depot`` (its address),
+    what is current there is fetched first. Bundles are linked where they lie on the same disk.
     It has its name only when it is whole and on the disk. With ``keep`` the oldest go until so many
-    are left. Raises ``Busy`` where another backup is being written there, ``DataError`` where the
-    store or the disk fails: nothing is left of it then.
+    are left. Raises ``Busy`` where another backup is being written there, ``BundleError`` where the
+    depot is away, ``DataError`` where the store or the disk fails: nothing is left of it then.
     """
     with _alone(target):
         aside = target / f"{shelf.ASIDE}{secrets.token_hex(4)}"
@@ -93,6 +96,9 @@ def backup(
             _copy_spool(var / SPOOL, aside / SPOOL)
             # Earlier than the store, too: no bundle may have read further than the store goes.
             report("bundles")
+            if depot:
+                with suppress(BundleMissing):
+                    pull(depot, var / BUNDLES, spare)
             kept, damaged = _copy_bundles(var / BUNDLES, aside / BUNDLES, spare)
             for source, name in ((keyring, KEYRING), (config, CONFIG)):
                 if source is not None and source.exists():

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from data import depot
 from data.store import Store
+from recsys import shelf
 from recsys.types import Article, ArticleId, Event, Kind
 from training.recipe import Recipe
 from training.run import run
@@ -98,3 +100,35 @@ def test_without_the_keyring_it_says_what_to_do_first(typed, place):
 def test_where_there_is_no_backup_one_sentence_says_so(typed, tmp_path):
     done = typed("restore", tmp_path / "nothing")
     assert (done.code, "there is no backup in" in done.err) == (2, True)
+
+
+def test_bundles_of_a_depot_are_backed_up_and_go_back_into_it(typed, place, tmp_path_factory):
+    kept = tmp_path_factory.mktemp("depot")
+    with (place / "recsys.toml").open("a") as file:
+        file.write(f'[bundles]\nurl = "file://{kept}"\n')
+    id = shelf.current(place / "bundles")
+    depot.push(place / "bundles", id, f"file://{kept}")
+    shutil.rmtree(place / "bundles")  # as on a machine that has trained nothing
+    made = json.loads(typed("backup", "--json").out)
+    assert made["bundle"] == id
+    shutil.rmtree(kept)
+    kept.mkdir()
+    configuration = (place / "recsys.toml").read_text()
+    lose(place)
+    (place / "recsys.toml").write_text(configuration)
+    assert typed("restore", made["backup"]).code == 0
+    assert depot.pull(f"file://{kept}", place / "elsewhere") == id
+
+
+def test_without_a_configuration_the_backups_own_says_where(typed, place):
+    other = place / "elsewhere.db"
+    made = json.loads(typed("backup", "--json").out)["backup"]
+    lose(place)
+    (place / "recsys.toml").write_text(f'[store]\nurl = "sqlite:///{other}"\n')
+    assert typed("restore", made).code == 0
+    again = json.loads(typed("backup", "--json").out)["backup"]
+    lose(place)
+    assert typed("restore", again).code == 0
+    assert other.exists()
+    assert not (place / "recsys.db").exists()
+    assert "elsewhere.db" in (place / "recsys.toml").read_text()
