@@ -125,8 +125,10 @@ def rollback(
     setup: Setup = context.obj
     root = setup.bundles
     spare = setup.experiment.bundles if setup.experiment else ()
+    if setup.depot.url:  # what is current there may not have come here yet
+        depot.pull(setup.depot.url, root, spare)
     left = shelf.current(root)
-    now = depot.rollback(root, setup.depot.url, spare=spare)
+    now = depot.rollback(root, setup.depot.url, left, spare)
     detail = {"left": left, "why": reason} if reason else {"left": left}
     try:
         with Store.open(setup.store_url) as store, store.writing() as connection:

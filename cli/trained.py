@@ -9,7 +9,7 @@ import structlog
 
 from cli.audit import actor
 from cli.setup import Setup
-from recsys.errors import BundleMissing, DataError
+from recsys.errors import BundleMissing, Busy, DataError
 
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
     from data.store import Store
@@ -45,7 +45,9 @@ def trained(
     who, url = actor(), setup.depot.url
     spare = setup.experiment.bundles if setup.experiment else ()
     if url:
-        with suppress(BundleMissing):  # what is in service may have been rolled back elsewhere
+        # What is in service may have been rolled back elsewhere; a service on this machine may be
+        # at it already.
+        with suppress(BundleMissing, Busy):
             depot.pull(url, setup.bundles, spare)
     bundle = run(
         store,

@@ -6,10 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, redirect, request, url_for
 
-from data import audit
+from data import audit, depot
 from data.scope import Scope
 from recsys import manifest, shelf
-from recsys.errors import BundleError
+from recsys.errors import BundleError, Busy
 from recsys.manifest import Manifest
 from service.desk import session
 from service.desk.pages import page
@@ -26,10 +26,11 @@ SHAPES = {"articles": "articles", "visitors": "readers", "stories": "stories"}
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/bundles`` and a page of each."""
     root = settings.bundles
+    spare = settings.experiment.bundles if settings.experiment else ()
 
     def before() -> str:
         """Return what a rollback would make current, empty where there is nothing."""
-        return (shelf.earlier(root) or [""])[0]
+        return (depot.earlier(root, settings.depot.url) or [""])[0]
 
     @desk.get("/bundles", endpoint="bundles")
     def every() -> Response:
@@ -48,8 +49,8 @@ def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
             with holder.store.writing() as connection:
                 now, who, then = int(time.time()), session.actor(), before()
                 audit.record(connection, who, "bundle.rollback", then, now, left=left)
-                shelf.rollback(root)
-        except BundleError as error:
+                depot.rollback(root, settings.depot.url, left, spare)
+        except (BundleError, Busy) as error:
             return _list({"sure": f"It cannot be done: {error}."})
         holder.nudge()
         return redirect(url_for("desk.bundles", done="back"), 303, Response)  # type: ignore[return-value]
