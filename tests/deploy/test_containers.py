@@ -9,6 +9,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from training.timetable import USUAL, JobSettings
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -197,12 +199,14 @@ def test_every_secret_and_claim_that_a_pod_wants_is_told_of():
                 assert claim in known["PersistentVolumeClaim"], name
 
 
-def test_one_job_of_a_kind_at_a_time():
+def test_one_job_of_a_kind_at_a_time_when_the_schedule_would_run_it():
     jobs = [told for _, told in MANIFESTS if told["kind"] == "CronJob"]
     assert {told["spec"]["concurrencyPolicy"] for told in jobs} == {"Forbid"}
-    assert {told["metadata"]["name"].removeprefix("recsys-") for told in jobs} == {
-        *("retrain", "retention", "backup", "report")
-    }
+    assert {told["spec"]["timeZone"] for told in jobs} == {"Etc/UTC"}
+    due = {told["metadata"]["name"].removeprefix("recsys-"): told["spec"] for told in jobs}
+    assert {job: spec["schedule"] for job, spec in due.items()} == USUAL
+    limits = {spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] for spec in due.values()}
+    assert limits == {JobSettings().timeout}
 
 
 def test_a_manifest_with_a_word_that_kubernetes_does_not_know_is_found():

@@ -4,13 +4,17 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from training.timetable import USUAL, due, trigger
+
 UNITS = Path(__file__).parents[2] / "deploy" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 TIMERS = sorted(path.name for path in UNITS.glob("*.timer"))
+BASE = int(datetime(2026, 11, 25, 2, tzinfo=UTC).timestamp())
 EXPOSED_AT_MOST = 20
 """Tenths, of 100: systemd calls below 30 fine, and the usual unit has 96."""
 
@@ -73,12 +77,17 @@ def test_it_is_well_shut_in(unit):
     assert done.returncode == 0, done.stdout.splitlines()[-1]
 
 
-def test_timers_start_a_job_each():
-    jobs = [
-        re.findall(r"^Unit=recsys-job@(.+)\.service$", (UNITS / t).read_text(), re.M)
-        for t in TIMERS
-    ]
-    assert sorted(job for (job,) in jobs) == ["backup", "report", "retention", "retrain"]
+def test_timers_start_each_job_when_the_schedule_would_run_it():
+    found = {}
+    for name in TIMERS:
+        told = (UNITS / name).read_text()
+        (job,) = re.findall(r"^Unit=recsys-job@(.+)\.service$", told, re.M)
+        (when,) = re.findall(r"^OnCalendar=(.+)$", told, re.M)
+        found[job] = analyze("calendar", "--base-time=2026-11-25 02:00:00 UTC", when).stdout
+    assert set(found) == set(USUAL)
+    for job, cron in USUAL.items():
+        first = due(trigger(cron, "UTC"), BASE)
+        assert f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M:%S} UTC" in found[job]
 
 
 def test_all_units_know_the_same_installation():
