@@ -160,7 +160,8 @@ class Timekeeper:
     def _bury(
         self, store: Store, job: str, pid: int, reason: str, detail: dict[str, float]
     ) -> None:
-        """Record a run whose process is dead, and tell people."""
+        """Record a run whose process is dead, give its lease back, and tell people."""
+        leases.bury(store, runs.lease_name(job), pid)
         run = runs.last(store).get(job)
         if (
             run is None

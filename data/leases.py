@@ -90,7 +90,7 @@ def acquire(store: Store, name: str, ttl: float = TTL) -> Lease | None:
     out for hours, while a living one renews it in time. Raises ``DataError`` where the store fails.
     """
     asked = time.monotonic()
-    holder = f"{place()[:45]}/{secrets.token_hex(6)}"
+    holder = f"{_short(place())}/{secrets.token_hex(6)}"
     with store.writing() as connection:
         now = _now(connection)
         until = now + _ms(ttl)
@@ -149,9 +149,20 @@ def standing(connection: Connection) -> dict[str, str]:
     return {row.name: row.holder for row in connection.execute(kept)}
 
 
+def bury(store: Store, name: str, pid: int) -> None:
+    """Give up what a process of this machine held that has certainly ended, such as a child."""
+    own = leases.c.holder.startswith(f"{_short(place(pid))}/", autoescape=True)
+    with store.writing() as connection:
+        connection.execute(delete(leases).where(leases.c.name == name, own))
+
+
 def place(pid: int = 0) -> str:
     """Return where a process of this machine runs, this one by default: host and process."""
     return f"{socket.gethostname()}/{pid or os.getpid()}"
+
+
+def _short(place: str) -> str:
+    return place[-45:]
 
 
 def _beat(lease: Lease, ttl: float, done: threading.Event) -> None:

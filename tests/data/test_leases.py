@@ -82,6 +82,15 @@ def test_who_comes_second_is_told_at_once_by_whom_it_is_held(store: Store) -> No
     assert holders(store) == {}
 
 
+def test_what_a_dead_child_held_is_given_back_and_nothing_else(store: Store) -> None:
+    assert acquire(store, "job.x")
+    leases.bury(store, "job.x", os.getpid() + 1)
+    leases.bury(store, "job.y", os.getpid())
+    assert set(holders(store)) == {"job.x"}
+    leases.bury(store, "job.x", os.getpid())
+    assert holders(store) == {}
+
+
 def test_an_error_inside_gives_it_up_too(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), held(store, "job.x"):
         raise ZeroDivisionError

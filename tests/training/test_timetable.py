@@ -97,6 +97,30 @@ def test_a_job_is_stale_when_so_many_runs_had_their_interval() -> None:
 
 
 @pytest.mark.parametrize(
+    ("began", "grace", "begins"),
+    [
+        ("2026-11-25T03:15:01", 86_400, "2026-11-25T04:15"),  # nothing was missed
+        ("2026-11-25T03:14:59", 86_400, "2026-11-25T03:15"),  # one was
+        ("2026-11-24T23:00:00", 86_400, "2026-11-24T23:15"),  # many were: the past is one moment
+        ("2026-11-24T23:00:00", 1_800, "2026-11-25T03:15"),  # the last of them counts
+        ("2026-11-24T23:00:00", 600, "2026-11-25T04:15"),  # too long ago to be made up for
+        ("2026-11-25T09:00:00", 86_400, "2026-11-25T04:15"),  # the clock was set back meanwhile
+    ],
+)
+def test_what_was_missed_is_made_up_for_once_unless_it_is_long_ago(
+    began: str, grace: float, begins: str
+) -> None:
+    jobs = Jobs(misfire_grace=grace)
+    assert jobs.upcoming("retrain", at(began), at("2026-11-25T03:40")) == at(begins)
+
+
+def test_a_job_that_has_never_run_is_due_at_once_but_not_one_without_a_time() -> None:
+    jobs = Jobs(backup=JobSettings(cron=""))
+    assert jobs.upcoming("retrain", None, 1_000) == 1_000
+    assert jobs.upcoming("backup", None, 1_000) is None
+
+
+@pytest.mark.parametrize(
     ("lines", "sentence"),
     [
         ("[jobs.retain]\ncron = '* * * * *'", r"line 1 .*unknown key 'retain'; did you mean 're"),
