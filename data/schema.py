@@ -209,7 +209,7 @@ runs = Table(
     Column("started", BigInteger, nullable=False),
     # 0 while it runs, and for ever where it was killed.
     Column("ended", BigInteger, nullable=False, server_default=text("0")),
-    # running, done, held (a gate said no), failed, killed
+    # running, done, held (a gate said no), failed, killed, stopped (told to), skipped
     Column("status", String(16), nullable=False),
     # One sentence for people: what was done, or why not.
     Column("summary", Text, nullable=False, server_default=text("''")),
