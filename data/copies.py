@@ -1,7 +1,8 @@
 """Copies a store into an empty one, on whichever database: all of it, or nothing."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +68,14 @@ def _counts(connection: Connection) -> dict[str, int]:
 def _copy(from_: Connection, to: Connection, table: Table, report: Report) -> Copied:
     count = from_.execute(select(func.count()).select_from(table)).scalar_one()
     sent, done = 0, 0
-    for rows in _rows(from_, table):
-        sent += _digest(rows)
-        loading.fill(to, table, [row._asdict() for row in rows])
-        done += len(rows)
-        report(table.name, done, count)
-    came = sum(map(_digest, _rows(to, table)))
+    with closing(_rows(from_, table)) as pages:
+        for rows in pages:
+            sent += _digest(rows)
+            loading.fill(to, table, [row._asdict() for row in rows])
+            done += len(rows)
+            report(table.name, done, count)
+    with closing(_rows(to, table)) as pages:
+        came = sum(map(_digest, pages))
     if came != sent or done != count:
         raise DataError(
             f"the copy of {table.name} differs from the original; nothing was kept, try again, and"
@@ -81,10 +84,11 @@ def _copy(from_: Connection, to: Connection, table: Table, report: Report) -> Co
     return Copied(table.name, done, f"{sent % 2**128:032x}")
 
 
-def _rows(connection: Connection, table: Table) -> Iterator[Sequence[Row[Any]]]:
+def _rows(connection: Connection, table: Table) -> Generator[Sequence[Row[Any]], None, None]:
     # Numbers of arrival in their order: neighbours stay neighbours.
     query = select(table).order_by(*table.primary_key.columns)
-    yield from connection.execution_options(yield_per=ROWS).execute(query).partitions()
+    with connection.execute(query.execution_options(yield_per=ROWS)) as result:
+        yield from result.partitions()
 
 
 def _digest(rows: Sequence[Row[Any]]) -> int:

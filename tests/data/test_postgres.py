@@ -1,5 +1,7 @@
 """PostgreSQL may be slow, away or restarted: the store says so in words, and goes on after."""
 
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -175,6 +177,43 @@ def test_connections_are_named_and_limited_as_settings_say(
             )
         ]
     assert shown == ["desk", "7s", "0", "9s", "repeatable read"]
+
+
+@pytest.fixture
+def small_disk(own: Server) -> Iterator[Path]:
+    """A disk of a few megabytes that the server may write to."""
+    own.start()
+    place = own.folder / "small"
+    place.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", "size=14m", "tmpfs", str(place))
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        place.rmdir()
+        if os.environ.get("RECSYS_REQUIRE_SYSTEM") == "1":
+            pytest.fail("RECSYS_REQUIRE_SYSTEM=1, but no disk can be mounted")
+        pytest.skip("needs to mount a small disk, as root")
+    shutil.chown(place, own.data.owner())
+    yield place
+    subprocess.run(("umount", "--lazy", str(place)), check=True)
+
+
+def test_a_full_disk_loses_only_what_it_could_not_take(own: Server, small_disk: Path) -> None:
+    own.sql(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    own.sql("CREATE DATABASE tight TABLESPACE small")
+    with Store.open(own.url("tight")) as store:
+        store.put_events([click("kept")])
+
+        def fill() -> None:
+            for batch in range(8):
+                store.put_events([click(f"{batch}-{n}", visitor="v" * 99) for n in range(5_000)])
+
+        with pytest.raises(DataError, match="free some space on the server's disk"):
+            fill()
+        kept = store.counts()["events"]
+        assert kept % 5_000 == 1
+        subprocess.run(("mount", "-o", "remount,size=90m", str(small_disk)), check=True)
+        fill()
+        assert store.counts()["events"] == 40_001
+    own.sql("DROP DATABASE tight", "DROP TABLESPACE small")
 
 
 # A server that goes away and comes back.
