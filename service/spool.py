@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import sqlalchemy.exc
 import structlog
 from filelock import FileLock, Timeout
 
 from data.records import digest_of
 from data.store import Store
-from recsys.errors import DataError
+from recsys.errors import DataError, RecsysError
 from recsys.types import ArticleId, Event, Kind
 
 BATCH = 2_000
@@ -236,11 +235,19 @@ NEXT_STEPS = {
 
 def for_good(error: Exception) -> bool:
     """Return whether a store would refuse the same events again, however well it is."""
-    if isinstance(error, DataError):
-        refusals = sqlalchemy.exc.DataError, sqlalchemy.exc.IntegrityError
-        return isinstance(error.__cause__, refusals)
-    # Neither the network nor the database: a value that no statement can hold.
-    return isinstance(error, ValueError | TypeError | OverflowError | sqlalchemy.exc.StatementError)
+    kinds = {kind.__name__ for kind in type(_origin(error)).__mro__}
+    return not kinds.isdisjoint(REFUSALS)
+
+
+REFUSALS = {"DataError", "IntegrityError", "ValueError", "TypeError", "OverflowError"}
+"""What drivers raise for values they cannot keep; the names are the same in all (PEP 249)."""
+
+
+def _origin(error: BaseException) -> BaseException:
+    """Return what a driver said, where it is behind an error of ours."""
+    if isinstance(error, RecsysError):
+        return _origin(error.__cause__) if error.__cause__ else RuntimeError()
+    return getattr(error, "orig", None) or error
 
 
 def _text(event: Event) -> bytes:
@@ -259,5 +266,4 @@ def _event(text: bytes) -> Event:
 
 def _reason(error: Exception) -> str:
     """Return what a database said, without the details below, which may hold a reader."""
-    origin = getattr(error.__cause__, "orig", None)
-    return str(origin).partition("\n")[0] if origin else type(error).__name__
+    return str(_origin(error)).partition("\n")[0] or type(error).__name__

@@ -175,6 +175,15 @@ def test_an_event_that_the_store_refuses_is_set_aside_and_holds_up_none(spool, s
     assert "anna" not in written
 
 
+def test_postgresql_refuses_what_does_not_fit_and_takes_the_rest(spool, postgres_url):
+    article = ArticleId("daily", "k" * 600)
+    spool.put([event(n, article=article) if n == 5 else event(n) for n in range(20)])
+    with Store.open(postgres_url()) as store:
+        assert spool.drain(store) == Delivered(19, 1)
+        assert len(stored(store)) == 19
+    assert "too long" in (spool.folder / "rejects.jsonl").read_text()
+
+
 def test_an_absent_store_sets_nothing_aside(spool, store, settings):
     spool.put([event(1)])
     with away(settings), pytest.raises(DataError):
