@@ -9,6 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from service.app import create_app
+from service.holder import Holder
+from service.settings import Settings
 from training.timetable import USUAL, JobSettings
 
 ROOT = Path(__file__).parents[2]
@@ -197,6 +200,15 @@ def test_every_secret_and_claim_that_a_pod_wants_is_told_of():
             if "persistentVolumeClaim" in volume:
                 claim = volume["persistentVolumeClaim"]["claimName"]
                 assert claim in known["PersistentVolumeClaim"], name
+
+
+def test_the_ingress_leads_to_every_page_but_the_metrics(tmp_path):
+    settings = Settings(tmp_path / "b", f"sqlite:///{tmp_path / 'r.db'}", tmp_path / "k.json")
+    app = create_app(settings, Holder(settings))
+    there = {f"/{rule.rule.split('/')[1]}" for rule in app.url_map.iter_rules()}
+    (ingress,) = (told for _, told in MANIFESTS if told["kind"] == "Ingress")
+    led = {path["path"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
+    assert led == there - {"/metrics"}
 
 
 def test_one_job_of_a_kind_at_a_time_when_the_schedule_would_run_it():
