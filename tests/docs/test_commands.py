@@ -12,6 +12,7 @@ what it needs; readers do not see them:
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -24,9 +25,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import typer
 import yaml
 
 from cli import setup
+from cli.main import app
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted(
@@ -39,11 +42,11 @@ PAGES = sorted(
         ),
     ]
 )
-BIN = Path(sys.executable).parent
+BIN, WARM = Path(sys.executable).parent, Path(__file__).with_name("warm.py")
 SHOWN_ONLY = {
     "docker": r"\bdocker\b",  # there is no daemon where tests run
     "kubectl": r"\bkubectl\b",  # nor a cluster
-    "systemd": r"\b(systemctl|journalctl)\b",  # nor systemd as process 1
+    "systemd": r"\b(systemctl|systemd-run|journalctl)\b",  # nor systemd as process 1
     "crontab": r"\bcrontab\b",  # nor is the machine's crontab ours
     "installs": r"\b(make|pip|git clone|apt-get)\b",  # it installs, or runs what runs this test
     "other servers": r"https?://",  # it asks servers that are not ours
@@ -51,6 +54,8 @@ SHOWN_ONLY = {
     "minutes": r"\b(evaluate|judge|tune|simulate|benchmarks|policy diff|demo)\b",  # too long here
 }
 """Why a block may be shown without being run, each with what such a block holds."""
+NAMES = "names of your own"
+"""Another reason, for the READMEs only: they show at a glance what pages of the site let run."""
 LANGUAGES = {"sh", "toml", "json", "python", "html", "text", "yaml", "nginx", "ini"}
 POSTGRES = "postgresql+psycopg://recsys:secret@db.example/recsys"
 SERVICE = "https://recs.example"
@@ -64,7 +69,16 @@ mkdir var && cp network/recsys.toml var/
 recsys import articles network/articles.parquet
 recsys import events network/events.parquet
 recsys train
+python - <<'EOF'
+import pyarrow.csv, pyarrow.parquet, orjson
+rows = pyarrow.parquet.read_table("network/articles.parquet").to_pylist()
+for row in rows:
+    row["url"] = f"https://{row['site']}.example/{row['key']}"
+open("articles.jsonl", "wb").write(b"\\n".join(orjson.dumps(row) for row in rows))
+pyarrow.csv.write_csv(pyarrow.parquet.read_table("network/events.parquet"), "events.csv")
+EOF
 """
+"""What a page finds that begins with a network, and files as the README names them."""
 
 PRELUDE = r"""
 set -Eeuo pipefail
@@ -85,11 +99,22 @@ recsys() {
   done
   case "$verb" in
     serve) _serve "$@" ;;
+    keys) _do "$@"; [ ${#running[@]} = 0 ] || sleep 2 ;;  # as long as a paste takes
     schedule) command recsys "$@" >>schedule.log 2>&1 & running+=($!); sleep 2; kill -0 $! ;;
-    simulate) command recsys "$@" --url "http://127.0.0.1:$PORT" ;;
-    *) command recsys "$@" ;;
+    simulate) _do "$@" --url "http://127.0.0.1:$PORT" ;;
+    *) _do "$@" ;;
   esac
 }
+# Every other command runs in a process of its own, forked from one that has loaded it: see warm.py.
+_do() {
+  local reply="$TMPDIR/reply-$BASHPID" code
+  [ -p "$reply" ] || mkfifo "$reply"
+  echo "$BASHPID $reply $(printf '%%s\0' "$@" | base64 -w 0)" >"$TMPDIR/warm"
+  read -r code <"$reply"
+  return "$code"
+}
+mkfifo "$TMPDIR/warm"
+python "%(warm)s" "$TMPDIR/warm" &
 _serve() {
   local port=$PORT extra=()
   if [[ " $* " =~ " --port "([0-9]+)" " ]]; then port=${BASH_REMATCH[1]}
@@ -173,11 +198,11 @@ def trained(made_once: Callable[..., Path]) -> Path:
 def played(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script in a folder; what it started ends with it."""
     port = free_ports(1)[0]
-    text = PRELUDE % {"bin": BIN, "port": port} + script
+    text = PRELUDE % {"bin": BIN, "port": port, "warm": WARM} + script
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RECSYS_")}
     (folder / "tmp").mkdir(exist_ok=True)
     environment["TMPDIR"] = str(folder / "tmp")
-    with (folder / "output.log").open("w+") as output:
+    with (folder / "output.log").open("a+") as output:
         process = subprocess.Popen(
             ["bash", "-c", text],
             cwd=folder,
@@ -191,6 +216,7 @@ def played(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
             code = process.wait(400)
         finally:
             end(process.pid)
+            shutil.rmtree(folder / "tmp", ignore_errors=True)
         output.seek(0)
         return subprocess.CompletedProcess([], code, output.read())
 
@@ -290,10 +316,39 @@ def test_pages_say_what_language_a_block_has():
 def test_only_what_cannot_run_here_is_shown_without_being_run():
     for block in BLOCKS:
         if reason := block.told.get("shown only"):
+            if reason == NAMES and block.page.endswith("README.md"):
+                continue
             assert reason in SHOWN_ONLY, f"{block}: {reason!r} is none of {list(SHOWN_ONLY)}"
             assert re.search(SHOWN_ONLY[reason], block.body), (
                 f"{block}: holds nothing of {reason!r}"
             )
+
+
+def typed_words(body: str) -> list[list[str]]:
+    """Return the words of each `recsys` command in a script."""
+    lines = re.sub(r"\\\n\s*", " ", body).splitlines()
+    found = [shlex.split(line, comments=True) for line in lines if "recsys" in line]
+    at = [[Path(word).name for word in words].index("recsys") for words in found if is_typed(words)]
+    return [w[i + 1 :] for w, i in zip(filter(is_typed, found), at, strict=True)]
+
+
+def is_typed(words: list[str]) -> bool:
+    return bool(words) and Path(words[0]).name == "recsys"
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if b.language == "sh" and "shown only" in b.told], ids=str
+)
+def test_what_is_only_shown_names_commands_and_options_that_there_are(block: Block) -> None:
+    for words in typed_words(block.body):
+        command, options = typer.main.get_command(app), {"--help"}
+        for word in words:
+            if below := getattr(command, "commands", {}).get(word):
+                command = below
+            options |= {option for param in command.params for option in param.opts}
+            if word.startswith("--"):
+                assert word.partition("=")[0] in options, f"{block}: {' '.join(words)}"
+        assert not hasattr(command, "commands"), f"{block}: {' '.join(words)} is no command"
 
 
 def test_no_comment_for_this_test_is_misspelt():
