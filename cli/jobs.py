@@ -1,5 +1,7 @@
 """``recsys job``: what a schedule runs with nobody watching, once each."""
 
+import logging
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import times
+from cli.consoles import wide
 from cli.setup import Setup, require_known
 from recsys.errors import Busy, Held, RecsysError
 from training.timetable import JOBS
@@ -151,10 +154,10 @@ def report(context: typer.Context, json: AsJson = False, after: After = None) ->
     def work(setup: Setup, store: "Store", lease: "Lease", now: int) -> "Done":
         from sqlalchemy import make_url
 
+        from data.database import shown
         from training.review import review
 
-        # What is kept is shown to people: without its password.
-        data = make_url(setup.store_url).render_as_string(hide_password=True)
+        data = shown(make_url(setup.store_url))
         learned = setup.recipe, setup.policy
         return review(store, setup.reports, *learned, now, setup.report, f"the store {data}")
 
@@ -207,7 +210,7 @@ def list_(context: typer.Context, json: AsJson = False) -> None:
         ran = [times.shown(run.started), _span(now - run.started)] if run else ["never", ""]
         status = _status(run.status) + (" [red]stale[/]" if row["stale"] else "") if run else ""
         table.add_row(job, row["cron"] or "", due, *ran, status, _escaped(run))
-    Console(highlight=False).print(table)
+    wide(160).print(table)
 
 
 @app.command("log")
@@ -242,7 +245,7 @@ def log_(
         took = _span(run.ended - run.started) if run.ended else ""
         began = times.shown(run.started)
         table.add_row(began, run.job, took, _status(run.status), run.place, _escaped(run))
-    Console(highlight=False).print(table)
+    wide(160).print(table)
 
 
 def _run(context: typer.Context, job: str, work: Any, json: bool, after: str | None) -> None:
@@ -254,11 +257,14 @@ def _run(context: typer.Context, job: str, work: Any, json: bool, after: str | N
 
     setup: Setup = context.obj
     logs.configure()
+    if sys.stderr.isatty():  # a person sees what came of it; where nobody watches, the log tells
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     now = int(time.time())
     with Store.open(setup.store_url) as store:
         doing: Work = lambda lease: work(setup, store, lease, now)  # noqa: E731
         try:
-            run, killed, error = perform(store, job, doing, now, after)
+            with Console(stderr=True).status(job):
+                run, killed, error = perform(store, job, doing, now, after)
         except Busy as busy:
             _say(str(busy), error=True)
             raise typer.Exit(BUSY) from busy

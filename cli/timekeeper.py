@@ -18,7 +18,7 @@ from cli.jobs import BUSY
 from cli.setup import Setup
 from data import leases, notices, runs
 from data.alerts import alert
-from data.runs import Run
+from data.runs import Run, Status
 from data.store import Store
 from recsys.errors import DataError
 
@@ -30,6 +30,7 @@ CARE = 60.0
 """Seconds between two looks for jobs that have not succeeded for too long."""
 GRACE = 10.0
 """Seconds that a job has to clean up when it is told to stop."""
+NOTHING: Mapping[str, float] = {}
 log = structlog.get_logger(__name__)
 
 
@@ -118,6 +119,8 @@ class Timekeeper:
         pid, code, late = self._child(job, turn.after)
         now = time.time()
         if self._stop.is_set():
+            if code == -signal.SIGKILL:
+                self._bury(store, job, pid, "stopped", "it was told to stop, and did not")
             return
         if code == BUSY:
             log.info("job is done elsewhere", job=job)
@@ -128,9 +131,10 @@ class Timekeeper:
         if late:
             timeout = self._setup.jobs.of(job).timeout
             reason = f"it took longer than {timeout:g} seconds and was ended"
-            self._bury(store, job, pid, reason, {"timeout": timeout})
+            self._bury(store, job, pid, "killed", reason, {"timeout": timeout})
         elif code < 0:
-            self._bury(store, job, pid, f"{signal.Signals(-code).name} ended it", {})
+            reason = f"{signal.Signals(-code).name} ended it"
+            self._bury(store, job, pid, "killed", reason)
         else:
             last = runs.last(store).get(job)
             if (last.id if last else "") == turn.after:
@@ -158,21 +162,25 @@ class Timekeeper:
         return [*recsys, "--var", str(self._setup.var), *config, "job", job, "--after", after]
 
     def _bury(
-        self, store: Store, job: str, pid: int, reason: str, detail: dict[str, float]
+        self,
+        store: Store,
+        job: str,
+        pid: int,
+        status: Status,
+        reason: str,
+        detail: Mapping[str, float] = NOTHING,
     ) -> None:
         """Record a run whose process is dead, give its lease back, and tell people."""
         leases.bury(store, runs.lease_name(job), pid)
         run = runs.last(store).get(job)
-        if (
-            run is None
-            or run.place != leases.place(pid)
-            or run.status in ("done", "held", "failed")
-        ):
-            self._warn(job, f"{job} was killed before it began or after it ended: {reason}")
+        own = run is not None and run.place == leases.place(pid)
+        if run is None or not own or run.status in ("done", "held", "failed"):
+            if status == "killed":
+                self._warn(job, f"{job} was killed before it began or after it ended: {reason}")
             return
         now = int(time.time())
         log.error("job killed", job=job, run=run.id, reason=reason)
-        run = runs.end(store, run, now, "killed", reason, detail)
+        run = runs.end(store, run, now, status, reason, detail)
         self._aside(lambda: notices.tell(store, self._setup.alerts, run, now))
 
     def _care(self, store: Store, last: Mapping[str, Run], now: float) -> None:

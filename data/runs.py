@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from data import leases
 from data.schema import runs as table
@@ -65,7 +65,7 @@ def end(
     return ended
 
 
-def reap(store: Store, job: str, now: int) -> list[Run]:
+def reap(store: Store, job: str) -> list[Run]:
     """Record as killed what an earlier holder of the job's lease left running; returns those runs.
 
     Only for the holder of the lease: whoever else ran the job is dead, or will find out before it
@@ -83,15 +83,18 @@ def reap(store: Store, job: str, now: int) -> list[Run]:
 
 def last(store: Store, status: Status | None = None) -> dict[str, Run]:
     """Return the last run of each job that has had one; of those with ``status`` where given."""
-    newest = func.row_number().over(
-        partition_by=table.c.job, order_by=(table.c.started.desc(), table.c.id.desc())
-    )
-    numbered = select(table, newest.label("place_in_job"))
-    if status:
-        numbered = numbered.where(table.c.status == status)
-    of_each = numbered.subquery()
-    found = _runs(store, select(of_each).where(of_each.c.place_in_job == 1))
-    return {run.job: run for run in found}
+    order = table.c.started.desc(), table.c.id.desc()
+    found = {}
+    with store.reading() as connection:
+        alive = _alive(connection)
+        # One by one, along the index: a year of hourly runs is not to be sorted each time.
+        for job in connection.execute(select(table.c.job).distinct()).scalars().all():
+            of_job = select(table).where(table.c.job == job).order_by(*order).limit(1)
+            if status:
+                of_job = of_job.where(table.c.status == status)
+            if row := connection.execute(of_job).first():
+                found[job] = _run(row, alive)
+    return found
 
 
 def recent(store: Store, job: str = "", most: int = 50) -> list[Run]:
@@ -100,7 +103,10 @@ def recent(store: Store, job: str = "", most: int = 50) -> list[Run]:
     A run whose lease has lapsed was killed, even before anybody has recorded that.
     """
     newest = select(table).order_by(table.c.started.desc(), table.c.id.desc()).limit(most)
-    return _runs(store, newest.where(table.c.job == job) if job else newest)
+    with store.reading() as connection:
+        alive = _alive(connection)
+        rows = connection.execute(newest.where(table.c.job == job) if job else newest)
+        return [_run(row, alive) for row in rows]
 
 
 def first(store: Store, job: str) -> int | None:
@@ -136,11 +142,12 @@ def plain(run: Run) -> dict[str, Any]:
     return _values(run)
 
 
-def _runs(store: Store, wanted: Select[Any]) -> list[Run]:
-    with store.reading() as connection:
-        # As of one moment: a run begins after its lease, and ends before it.
-        alive = frozenset(leases.standing(connection))
-        return [_run(row, alive) for row in connection.execute(wanted)]
+def _alive(connection: Connection) -> frozenset[str]:
+    """Return the leases that are held, as of the moment of a transaction.
+
+    A run begins after its lease and ends before it: as of one moment, none is alive without.
+    """
+    return frozenset(leases.standing(connection))
 
 
 def _run(row: Row[Any], alive: frozenset[str]) -> Run:

@@ -43,7 +43,7 @@ def perform(
     another process is at it or was first.
     """
     with held(store, runs.lease_name(job)) as lease:
-        left = runs.reap(store, job, now)
+        left = runs.reap(store, job)
         if after is not None:
             last = runs.last(store).get(job)
             if (last.id if last else "") != after:

@@ -35,7 +35,7 @@ class Running:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def lines(self) -> list[dict[str, str]]:
         """What it and its jobs have logged."""
@@ -126,12 +126,16 @@ def test_a_job_that_dies_hangs_or_is_stopped_is_recorded_and_the_schedule_goes_o
     second = until(lambda: under_way({first.id}))
     third = until(lambda: under_way({first.id, second.id}))
     until(lambda: {"job.killed", "job.timed_out"} <= set(hook.events))
+    os.kill(int(third.place.rpartition("/")[2]), signal.SIGSTOP)  # it will not even hear it
     assert schedule.stop() == 0
     told = {run.id: run for run in runs.recent(store)}
     assert (told[first.id].status, told[first.id].summary) == ("killed", "SIGKILL ended it")
     assert (told[second.id].status, told[second.id].detail["timeout"]) == ("killed", 8)
     assert told[second.id].summary == "it took longer than 8 seconds and was ended"
-    assert told[third.id].status == "stopped"
+    assert (told[third.id].status, told[third.id].summary) == (
+        "stopped",
+        "it was told to stop, and did not",
+    )
     events = [event for event in hook.events if event.startswith("job.")]
     assert events == ["job.killed", "job.timed_out"]
     assert not any(alive(run.place) for run in told.values())
