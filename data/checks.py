@@ -81,14 +81,14 @@ def differences(connection: Connection) -> list[Any]:
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
-    missing: list[Table] = []
+    missing = set()
     for kind, *told in differences(connection):
         thing = told[-1]
         match kind:
-            case "add_index" if thing.table in missing:
+            case "add_index" if thing.table.name in missing:
                 pass  # it comes with its table
             case "add_table":
-                missing.append(thing)
+                missing.add(thing.name)
                 yield Finding(thing.name, "is a table that is missing", REBUILD)
             case "add_column":
                 yield Finding(f"{told[1]}.{thing.name}", "is a column that is missing", REBUILD)
