@@ -6,6 +6,7 @@ import inspect
 import itertools
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from cli.setup import Tables
@@ -76,8 +77,11 @@ def _within(path: str, kind: object) -> Iterator[tuple[str, type]]:
         if kind is Policy and path != "policy":
             return
         yield path, kind
-        for name, inner in typing.get_type_hints(kind).items():
-            yield from _within(f"{path}.{name}", inner)
+        hints = typing.get_type_hints(kind)
+        alike = Counter(inner for inner in hints.values() if dataclasses.is_dataclass(inner))
+        for name, inner in hints.items():
+            # Tables that say the same of different things are told once.
+            yield from _within(f"{path}.{'NAME' if alike[inner] > 1 else name}", inner)
     elif origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         yield from _within(f"{path}.{KEYS.get(path, 'ID')}", arguments[1])
     elif origin in (tuple, typing.Union, types.UnionType):
