@@ -56,7 +56,7 @@ def perform(
         detail: Mapping[str, Any] = {}
         status: Status = "done"
         try:
-            with stoppable():
+            with structlog.contextvars.bound_contextvars(job=job, run=run.id), stoppable():
                 summary, detail = work(lease)
         except Held as no:
             error, status, summary, detail = no, "held", str(no), {"verdict": dict(no.verdict)}

@@ -3,10 +3,12 @@
 import orjson
 import pytest
 import structlog
+from served import NOW
 
 from recsys.errors import ConfigError
 from service import logs, observe
 from service.app import create_app
+from training.jobs import perform
 
 PATH = "/v1/recommendations"
 
@@ -62,6 +64,28 @@ def test_a_failure_is_two_lines_under_one_id(written) -> None:
     assert request["level"] == "warning"
     assert request["status"] == 500
     assert error["request_id"] == request["request_id"]
+
+
+def test_whatever_a_job_logs_names_its_run(store, monkeypatch, capfdbinary) -> None:
+    before = structlog.get_config()
+    logs.configure()
+    try:
+        log = structlog.get_logger()
+
+        def work(_: object) -> tuple[str, dict]:
+            log.info("published", bundle="b1")
+            return "done", {}
+
+        run, _, _ = perform(store, "retrain", work, NOW)
+        log.info("afterwards")
+    finally:
+        structlog.configure(**before)
+    written = [orjson.loads(line) for line in capfdbinary.readouterr().err.splitlines()]
+    lines = {line["event"]: line for line in written}
+    assert lines["published"]["run"] == run.id
+    assert lines["published"]["job"] == "retrain"
+    assert lines["published"]["level"] == "info"
+    assert "run" not in lines["afterwards"]
 
 
 def test_a_level_that_is_none_is_a_sentence(typed, monkeypatch) -> None:
