@@ -66,7 +66,7 @@ def test_a_failure_is_two_lines_under_one_id(written) -> None:
     assert error["request_id"] == request["request_id"]
 
 
-def test_whatever_a_job_logs_names_its_run(store, monkeypatch, capfdbinary) -> None:
+def test_whatever_a_job_logs_names_its_run(store, capfdbinary) -> None:
     before = structlog.get_config()
     logs.configure()
     try:
