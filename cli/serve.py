@@ -1,12 +1,15 @@
 """``recsys serve``: the HTTP service under gunicorn."""
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from cli.setup import Setup
+from cli.setup import Setup, load
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 def serve(
@@ -19,6 +22,14 @@ def serve(
         int, typer.Option(min=1, help="Processes; one for each core is a good start.")
     ] = 2,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each process.")] = 4,
+    drain: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds to answer on after SIGTERM while /readyz says 503, for a load balancer"
+            " that has to see it.",
+        ),
+    ] = 0.0,
     demo: Annotated[
         bool, typer.Option("--demo", help="Also serve the network's articles as pages.")
     ] = False,
@@ -45,6 +56,11 @@ def serve(
       <script async src="https://THIS/widget.js"
               data-site="S" data-key="K"></script>
 
+    SIGHUP reads the configuration again: new workers take over from the old ones,
+    and where something is wrong with it nothing changes. SIGTERM finishes what is
+    being answered. Host, port, workers and threads stay as they are until it is
+    started anew.
+
     Logs go to standard error, one JSON object a line; $RECSYS_LOG is the least
     level of them (debug, info, warning, error). /metrics answers those who reach
     this port without a proxy, or, where $RECSYS_METRICS_TOKEN is set, those who
@@ -53,11 +69,22 @@ def serve(
     """
     # Here and not above: other commands start faster without the service.
     from service import server
-    from service.settings import Settings
 
     setup: Setup = context.obj
     setup.load_keyring()  # what is wrong with it is said here, once, and not by every worker
-    settings = Settings(
+    listen = server.Listen(host, port, workers, threads, drain)
+    server.serve(
+        _settings(setup, demo),
+        listen,
+        ready=lambda address: _announce(address, demo),
+        reread=lambda: _settings(load(setup.config, setup.var), demo),
+    )
+
+
+def _settings(setup: Setup, demo: bool) -> "Settings":
+    from service.settings import Settings
+
+    return Settings(
         bundles=setup.bundles.absolute(),
         store_url=setup.store_url,
         keyring=setup.keyring.absolute(),
@@ -73,8 +100,6 @@ def serve(
         demo=demo,
         metrics_token=os.environ.get("RECSYS_METRICS_TOKEN", ""),
     )
-    listen = server.Listen(host, port, workers, threads)
-    server.serve(settings, listen, lambda address: _announce(address, demo))
 
 
 def _announce(address: str, demo: bool) -> None:

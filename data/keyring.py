@@ -40,6 +40,16 @@ class Keyring:
     slates: tuple[SlateKey, ...]
     """The newest signs, all of them verify; newest first."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Eight hex digits that tell keyrings apart and nothing of the secrets.
+
+        It changes with the key that signs, and replicas that do not share it refuse each other's
+        slates and take each other's readers for strangers.
+        """
+        signs = self.slates[0].secret
+        return hashlib.blake2b(signs, digest_size=4, key=self.pseudonyms).hexdigest()
+
     def visitor(self, id: str) -> str:
         """Return the pseudonym of a visitor's id, 32 hex digits; empty stays empty.
 

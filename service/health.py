@@ -6,6 +6,7 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
+from service import draining
 from service.holder import Holder
 from service.problems import DESCRIBED, answer
 from service.wire import respond
@@ -29,6 +30,9 @@ class Ready(BaseModel):
     store_reachable: bool
     refreshed: int = Field(description="UTC seconds of the last look at pointer and store.")
     error: str = Field(description="Why the last refresh failed; empty where it did not.")
+    keyring: str = Field(
+        description="Tells this keyring from others: replicas that share a store must agree."
+    )
     queued: int = Field(description="Events that wait on this machine until the store is back.")
 
 
@@ -58,8 +62,11 @@ def blueprint(holder: Holder) -> APIBlueprint:
             "store_reachable": state.store_reachable,
             "refreshed": state.refreshed,
             "error": state.error,
+            "keyring": holder.keyring.fingerprint,
             "queued": holder.intake.depth.rows,
         }
+        if draining.begun():
+            return answer(503, "About to stop; ask another replica.", **body)
         if state.awaited:
             return answer(503, "Still fetching the first bundle from the depot.", **body)
         if not state.refreshed:

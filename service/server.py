@@ -3,16 +3,22 @@
 import errno
 import os
 import shutil
+import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
-from recsys.errors import Busy, ConfigError
-from service import counts, logs
+from recsys.errors import Busy, ConfigError, RecsysError
+from service import counts, draining, logs
 from service.settings import Settings
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +30,21 @@ class Listen:
     """0 takes any free port."""
     workers: int = 2
     threads: int = 4
+    drain: float = 0.0
+    """Seconds between SIGTERM and the end in which ``/readyz`` says 503 and all else is answered:
+    as many as a load balancer needs to see it."""
 
 
-def serve(settings: Settings, listen: Listen, ready: Callable[[str], None]) -> None:
+def serve(
+    settings: Settings,
+    listen: Listen,
+    ready: Callable[[str], None],
+    reread: Callable[[], Settings] | None = None,
+) -> None:
     """Answer until told to stop; ``ready`` gets the service's address once it listens.
 
+    On SIGHUP new workers take the place of the old ones, with what ``reread`` returns; where that
+    raises, with the settings of before. On SIGTERM what is being answered is finished.
     Raises ``Busy`` when the port is taken, ``ConfigError`` when the address cannot be used.
     """
     listener = _bind(listen)
@@ -53,14 +69,34 @@ def serve(settings: Settings, listen: Listen, ready: Callable[[str], None]) -> N
         # Only the first process gets here: workers must not delete what their siblings count in.
         "on_exit": lambda _: shutil.rmtree(counted, ignore_errors=True),
     }
-    _Gunicorn(settings, options).run()
+    _Gunicorn(settings, options, reread or (lambda: settings), listen.drain).run()
 
 
 class _Gunicorn(BaseApplication):
-    def __init__(self, settings: Settings, options: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: dict[str, Any],
+        reread: Callable[[], Settings],
+        drain: float,
+    ) -> None:
         self._settings = settings
         self._options = options
+        self._reread = reread
+        self._drain = drain
         super().__init__()
+
+    def run(self) -> None:
+        _Arbiter(self, self._drain).run()
+
+    def reload(self) -> None:
+        super().reload()
+        logs.configure()
+        try:
+            self._settings = self._reread()
+            log.info("configuration read again")
+        except RecsysError as error:
+            log.error("configuration not read again, the one before holds", reason=str(error))
 
     def load_config(self) -> None:
         for name, value in self._options.items():
@@ -78,6 +114,26 @@ class _Gunicorn(BaseApplication):
         holder = Holder(self._settings)
         holder.start()
         return create_app(self._settings, holder)
+
+
+class _Arbiter(Arbiter):
+    """The first process; it answers on for a while after it has been told to stop."""
+
+    def __init__(self, app: _Gunicorn, drain: float) -> None:
+        self._drain = drain
+        super().__init__(app)
+
+    def handle_term(self) -> None:
+        draining.begin()
+        end = time.monotonic() + self._drain
+        while (left := end - time.monotonic()) > 0:
+            for signal_ in self.wait_for_signals(min(left, 1.0)):
+                if signal_ != signal.SIGCHLD:  # told again: at once
+                    raise StopIteration
+                self.handle_chld()
+            self.murder_workers()
+            self.manage_workers()
+        super().handle_term()
 
 
 def _bind(listen: Listen) -> socket.socket:
