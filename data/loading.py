@@ -45,8 +45,11 @@ def add_events(connection: Connection, rows: Rows) -> int:
     if not rows:
         return 0
     if connection.dialect.name == "sqlite":
+        # Handed to the driver as it is: translating each row costs as much as writing it.
         once = sqlite.insert(events).on_conflict_do_nothing(index_elements=["id"])
-        return connection.execute(once, rows).rowcount
+        words: Any = once.compile(dialect=connection.dialect)
+        values = list(map(itemgetter(*words.positiontup), rows))
+        return connection.exec_driver_sql(str(words), values).rowcount
     # In the order of ids: neighbours in the index are written one after the other.
     ordered = sorted({row["id"]: row["at"] for row in reversed(rows)}.items())
     ids, moments = map(list, zip(*ordered, strict=True))
