@@ -111,7 +111,7 @@ class Watcher:
 
     def _clicks(self, watched: Watched, now: int) -> Fall | None:
         """Judge by all that readers did, where it is this worker's turn to ask for it."""
-        if time.monotonic() < self._rest or not self._leads():
+        if not self._leads() or time.monotonic() < self._rest:
             return None
         watch, root, store = self._settings.watch, self._settings.bundles, self._holder.store
         began = time.monotonic()
