@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -70,7 +71,8 @@ def _engine(url: str) -> Engine:
         if address.get_backend_name() not in ("sqlite", "postgresql"):
             raise ValueError(f"{address.drivername} is neither sqlite nor postgresql")
         options = _postgres(settings) if address.get_backend_name() == "postgresql" else {}
-        return create_engine(address, **options)
+        json = {"json_serializer": _json, "json_deserializer": orjson.loads}
+        return create_engine(address, **json, **options)
     except ArgumentError as error:
         # Its words may hold the address, and that a password.
         raise DataError(
@@ -82,6 +84,10 @@ def _engine(url: str) -> Engine:
         if "invalid literal for int" in words:
             words = "its port is no number; write / : @ of a password as %2F %3A %40"
         raise DataError(f"the store's address is not usable: {words}") from error
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _postgres(settings: StoreSettings) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def add_events(connection: Connection, rows: Rows) -> int:
             (ids, moments),
             binary=True,
         )
-        wanted = {id for (id,) in came}
+        wanted = {id for (id,) in came.fetchall()}
     # Each once, as an id leaves the set with its first row.
     fresh = [r for r in rows if r["id"] in wanted and not wanted.remove(r["id"])]  # type: ignore[func-returns-value]
     if fresh:
