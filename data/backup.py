@@ -201,15 +201,17 @@ def _copy_bundles(
     named = [*dict.fromkeys([*shelf.history(root), *spare])]
     kept, damaged = [], []
     for id in named:
-        if not (root / id / NAME).is_file():
+        if not shelf.holds(root, id):
             continue  # pruned long ago
         try:
-            manifest.verify(root / id)
-            shutil.copytree(root / id, target / id, copy_function=_link)
+            stated = manifest.verify(root / id)
+            for name in (*stated.files, NAME):
+                (target / id / name).parent.mkdir(parents=True, exist_ok=True)
+                _link(root / id / name, target / id / name)
             kept.append(id)
-        except (BundleError, shutil.Error, FileNotFoundError):
+        except (BundleError, FileNotFoundError):
             shutil.rmtree(target / id, ignore_errors=True)
-            if (root / id).exists():  # and not pruned at this moment
+            if shelf.holds(root, id):  # and was not pruned at this moment
                 damaged.append(id)
     pointer = shelf.pointer(root)
     if ids := tuple(id for id in pointer.ids if id in kept):
@@ -217,9 +219,11 @@ def _copy_bundles(
     return tuple(kept), tuple(damaged)
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        target.hardlink_to(source)
+    except FileNotFoundError:
+        raise
     except OSError:  # another disk, or one without links
         shutil.copyfile(source, target)
 

@@ -313,11 +313,29 @@ def test_a_damaged_bundle_is_left_out_and_told(installation, tmp_path):
     assert stated.bundles == (stated.bundle,) == tuple(shelf.earlier(installation.var / "bundles"))
 
 
-def test_a_full_or_absent_disk_is_told_and_nothing_is_left(installation, tmp_path):
+def test_a_place_that_cannot_be_written_is_told(installation, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(DataError, match="cannot write backups to"):
         installation.back_up(file / "below")
+
+
+@pytest.mark.parametrize("size", ["64k", "300k"])
+def test_a_full_disk_is_told_and_nothing_is_left(installation, tmp_path, size):
+    """Full with the first bundle, or with the store."""
+    if os.getuid() != 0:
+        if os.environ.get("RECSYS_REQUIRE_SYSTEM") == "1":
+            pytest.fail("RECSYS_REQUIRE_SYSTEM=1, but only root may mount a small disk")
+        pytest.skip("only root may mount a small disk; RECSYS_REQUIRE_SYSTEM=1 makes it a failure")
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+    try:
+        with pytest.raises(DataError, match="nothing is left: No space left"):
+            installation.back_up(place)
+        assert {path.name for path in place.iterdir()} == {".lock"}
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.parametrize(
