@@ -89,9 +89,11 @@ def examined(typed, var, free):
 
 @pytest.fixture
 def free():
+    """A port where nothing listens, kept from other tests."""
     with closing(socket.socket()) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
+        yield taken.getsockname()[1]
 
 
 def only(found, name, level, said):
@@ -388,10 +390,7 @@ def test_nobody_is_told(examined, var, monkeypatch):
 
 
 def test_a_port_that_another_program_holds(examined, free):
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", free))
-        taken.listen()
-        command = f"import http.server as h; h.test(h.SimpleHTTPRequestHandler, port={free})"
+    command = f"import http.server as h; h.test(h.SimpleHTTPRequestHandler, port={free})"
     with subprocess.Popen(
         [sys.executable, "-c", command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as other:
