@@ -113,24 +113,26 @@ class Watcher:
         """Judge by all that readers did, where it is this worker's turn to ask for it."""
         if not self._leads() or time.monotonic() < self._rest:
             return None
-        watch, root, store = self._settings.watch, self._settings.bundles, self._holder.store
         began = time.monotonic()
+        try:
+            return self._asked(watched, now)
+        finally:  # also where the store gave up
+            ended = time.monotonic()
+            self._rest = ended + (ended - began) * (1 / SHARE - 1)
+
+    def _asked(self, watched: Watched, now: int) -> Fall | None:
+        watch, root, store = self._settings.watch, self._settings.bundles, self._holder.store
         settled = int(now - watch.settle)
         first = max(int(watched.since - watch.back * 3600), _created(root, watched.old))
         span = min(watched.since, _created(root, watched.new) or watched.since), now + 1, settled
         new = reception.cells(store, watched.new, *span)
         old = reception.cells(store, watched.old, first, now + 1, settled)
         pages, places, before = falls.compared(new, old)
-        fall = None
-        if min(sum(page.many for page in pages.values()), before) >= watch.impressions:
-            sums = reception.spread(store, watched.new, *span, places)
-            network = len({page for page, *_ in old}) > 1
-            fall = falls.of_clicks(
-                pages, before, sums, watch.impressions, watch.click_drop, network
-            )
-        ended = time.monotonic()
-        self._rest = ended + (ended - began) * (1 / SHARE - 1)
-        return fall
+        if min(sum(page.many for page in pages.values()), before) < watch.impressions:
+            return None
+        sums = reception.spread(store, watched.new, *span, places)
+        network = len({page for page, *_ in old}) > 1
+        return falls.of_clicks(pages, before, sums, watch.impressions, watch.click_drop, network)
 
     def _leads(self) -> bool:
         """Return whether this is the one worker that asks the store."""
