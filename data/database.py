@@ -3,7 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,10 @@ from data.connections import StoreSettings
 from recsys.errors import ConfigError, DataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-CACHE = 128 * 1024
-"""KiB of pages that a connection to SQLite may keep in one transaction."""
+CACHE = 8 * 1024
+"""KiB of pages that a connection to SQLite may keep; the system keeps all of them once."""
+ROOM = 128 * 1024
+"""KiB of pages that it may keep while it writes very many rows."""
 PATIENCE = 30.0
 """Seconds to wait for another writer of SQLite."""
 TURN = 7_205_759_403
@@ -230,9 +232,20 @@ def _make_folder(folder: Path) -> None:
 
 
 def _shrink_sqlite(connection: sqlite3.Connection | None, _: Any) -> None:
-    # Else each connection of each worker comes to hold the whole database, up to CACHE.
+    # A service has many connections, and each would come to hold a part of the same database.
     if connection is not None:
-        connection.execute("PRAGMA shrink_memory")
+        with suppress(sqlite3.Error):  # whoever asks next is told what is wrong with it
+            connection.execute(f"PRAGMA cache_size = -{CACHE}")
+            connection.execute("PRAGMA shrink_memory")
+
+
+def make_room(connection: Connection) -> None:
+    """Let a transaction keep more pages until its end: it is about to write very many rows.
+
+    Event ids are random: without room for their index, every row would rewrite a page.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA cache_size = -{ROOM}")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
@@ -241,7 +254,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # With WAL this survives a killed process; a power cut may lose the last moments, never more.
     connection.execute("PRAGMA synchronous = NORMAL")
-    # Event ids are random: without room for their index, every row would rewrite a page.
     connection.execute(f"PRAGMA cache_size = -{CACHE}")
     connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
 

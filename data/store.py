@@ -153,6 +153,8 @@ class Store:
         counts = Counts()
         for batch in _batches(rows, EVENT_BATCH):
             with self.writing() as connection:
+                if len(batch) > BATCH:
+                    database.make_room(connection)
                 # First: an erasure that is under way is waited for, or waits for this.
                 first = advance(connection, "event_seq", len(batch))
                 kept = _without_erased(connection, batch)
