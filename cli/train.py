@@ -47,15 +47,18 @@ def train(
     Where one is served already, a gate comes before it: are the data as many
     and as new as usual; is the recipe no worse than that of the bundle in
     service, where both learn without the last day and are asked what was
-    opened in it; has the bundle about the size of the other. `[gate]` sets the
-    bounds. The verdict stays with the bundle: `recsys bundles show`.
+    opened in it; has the bundle about the size of the other. The table gate of
+    the configuration sets the bounds. The verdict stays with the bundle:
+    `recsys bundles show`.
 
     \b
       recsys train
       recsys train --json                          for scripts
       recsys train --force --reason "site sold"    whatever the gate says
 
-    The gate learns and replays once more, twice where the recipe has changed.
+    The gate takes about as long as the training itself, twice as long where the
+    recipe has changed; a first bundle has none.
+
     Exit code 3: it holds the bundle, and nothing has changed. Exit code 2:
     something failed, and nothing has changed.
     """

@@ -117,9 +117,10 @@ def run(
                 if gate:
                     if rival.id:
                         settle(growth(bundle.manifest, rival.stated, gate))
-                    verdict = verdict.over(by, why)
-                    stated = shelf.judge(root, bundle.id, plain(verdict))
-                    bundle = dataclasses.replace(bundle, manifest=stated)
+                    if not bundle.manifest.verdict:  # the same bundle was judged when it was new
+                        told = plain(verdict.over(by, why))
+                        stated = shelf.judge(root, bundle.id, told)
+                        bundle = dataclasses.replace(bundle, manifest=stated)
                 before_publish()
             except BaseException:
                 if bundle.id not in there:  # the same bundle may be what an arm shows

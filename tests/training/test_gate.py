@@ -100,6 +100,12 @@ def test_the_same_recipe_passes_and_the_verdict_lies_with_the_bundle(root):
     assert all(check["sentence"] for check in stated.verdict["checks"])
 
 
+def test_the_same_bundle_once_more_keeps_its_verdict(root):
+    first = run(network(), root, RECIPE, NOW, gate=BLIND).manifest
+    assert run(network(), root, RECIPE, NOW, gate=BLIND).manifest == first
+    assert first.verdict["champion"] != first.id
+
+
 def test_a_verdict_does_not_change_what_a_bundle_is(served, tmp_path):
     plainly = run(network(), tmp_path, RECIPE, NOW - 100)
     assert plainly.manifest.judged == "not judged"
