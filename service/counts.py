@@ -3,25 +3,59 @@
 Whoever starts workers imports this and not ``metrics``: a process that imports that is counted in.
 """
 
+import fcntl
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """What prometheus_client reads when it is first imported."""
+PREFIX = "recsys-metrics-"
+MEMORY = "/dev/shm"  # noqa: S108
+"""A file system in memory, on Linux."""
+YOUNG = 60.0
+"""Seconds in which a run may still be about to begin."""
 PATIENCE = 5.0
 """Seconds that a dead worker's counts wait for those who read; then they stay where they are."""
 
 
 def begin() -> Path:
-    """Make a place for the counts of a run; call it before workers start."""
-    folder = tempfile.mkdtemp(prefix="recsys-metrics-")
-    os.environ[FOLDER] = folder
-    return Path(folder)
+    """Make a place for the counts of a run, and drop those of runs that were killed.
+
+    Call it before workers start. The place is in memory unless ``TMPDIR`` names another: whoever
+    counts in a file that a full disk has no room for is killed (SIGBUS).
+    """
+    memory = MEMORY if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=memory))
+    for left in folder.parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            # Younger ones may be about to be locked by those who made them.
+            if left != folder and time.time() - left.stat().st_mtime > YOUNG:
+                os.close(_lock(left))
+                shutil.rmtree(left)
+    _lock(folder)
+    os.environ[FOLDER] = str(folder)
+    return folder
+
+
+def _lock(folder: Path) -> int:
+    """Lock a run's folder until this process and its workers are gone; ``OSError`` where it is.
+
+    They share the open file, so that the last of them to end unlocks it.
+    """
+    run = os.open(folder / "run", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(run, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(run)
+        raise
+    return run
 
 
 @contextmanager

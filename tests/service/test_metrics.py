@@ -16,7 +16,7 @@ from served import STILL, serving
 
 from data.store import Store
 from recsys.candidates import SOURCES
-from service import metrics
+from service import counts, metrics
 from service.app import create_app
 from service.holder import Holder
 from service.metrics import Described, described
@@ -149,6 +149,23 @@ def test_counts_outlive_killed_workers_and_their_files_do_not(store, articles, v
         assert (
             kinds["counter"] == kinds["histogram"] == 2 + 1
         )  # two workers and those that are gone
+
+
+def test_what_killed_runs_have_left_is_dropped_and_what_others_count_in_is_not(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv(counts.FOLDER, "")
+    monkeypatch.setattr(counts.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed, alive = tmp_path / "recsys-metrics-1", counts.begin()
+    killed.mkdir()
+    (killed / "run").touch()
+    for old in (killed, alive):
+        os.utime(old, (1, 1))
+    young = tmp_path / "recsys-metrics-2"
+    young.mkdir()
+    mine = counts.begin()
+    assert set(tmp_path.iterdir()) == {alive, young, mine}
 
 
 def test_events_are_counted_by_kind_and_source(settings, articles) -> None:
