@@ -42,7 +42,7 @@ PAGES = sorted(
         ),
     ]
 )
-BIN, WARM = Path(sys.executable).parent, Path(__file__).with_name("warm.py")
+BIN = Path(sys.executable).parent
 SHOWN_ONLY = {
     "docker": r"\bdocker\b",  # there is no daemon where tests run
     "kubectl": r"\bkubectl\b",  # nor a cluster
@@ -99,22 +99,12 @@ recsys() {
   done
   case "$verb" in
     serve) _serve "$@" ;;
-    keys) _do "$@"; [ ${#running[@]} = 0 ] || sleep 2 ;;  # as long as a paste takes
+    keys) command recsys "$@"; [ ${#running[@]} = 0 ] || sleep 2 ;;  # as long as a paste takes
     schedule) command recsys "$@" >>schedule.log 2>&1 & running+=($!); sleep 2; kill -0 $! ;;
-    simulate) _do "$@" --url "http://127.0.0.1:$PORT" ;;
-    *) _do "$@" ;;
+    simulate) command recsys "$@" --url "http://127.0.0.1:$PORT" ;;
+    *) command recsys "$@" ;;
   esac
 }
-# Every other command runs in a process of its own, forked from one that has loaded it: see warm.py.
-_do() {
-  local reply="$TMPDIR/reply-$BASHPID" code
-  [ -p "$reply" ] || mkfifo "$reply"
-  echo "$BASHPID $reply $(printf '%%s\0' "$@" | base64 -w 0)" >"$TMPDIR/warm"
-  read -r code <"$reply"
-  return "$code"
-}
-mkfifo "$TMPDIR/warm"
-python "%(warm)s" "$TMPDIR/warm" &
 _serve() {
   local port=$PORT extra=()
   if [[ " $* " =~ " --port "([0-9]+)" " ]]; then port=${BASH_REMATCH[1]}
@@ -198,7 +188,7 @@ def trained(made_once: Callable[..., Path]) -> Path:
 def played(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run a script in a folder; what it started ends with it."""
     port = free_ports(1)[0]
-    text = PRELUDE % {"bin": BIN, "port": port, "warm": WARM} + script
+    text = PRELUDE % {"bin": BIN, "port": port} + script
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RECSYS_")}
     (folder / "tmp").mkdir(exist_ok=True)
     environment["TMPDIR"] = str(folder / "tmp")
