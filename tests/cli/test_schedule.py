@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,25 @@ from webhooks import Hook, listening
 
 from data import leases, runs
 from data.store import Store
+from training.timetable import JOBS
 
 HOUR = 3600
 RECSYS = [sys.executable, "-P", "-c", "from cli.main import run; run()"]
-NEVER = '[jobs.retrain]\ncron = ""\n[jobs.report]\ncron = ""\n'
-SECONDLY = f'{NEVER}[jobs.retention]\ncron = "* * * * * *"\n[jobs.backup]\ncron = ""\n'
-HOURLY = f'{NEVER}[jobs.retention]\ncron = "0 * * * *"\n[jobs.backup]\ncron = ""\n'
-BACKUPS = f'{NEVER}[jobs.retention]\ncron = ""\n[jobs.backup]\ncron = "* * * * * *"\ntimeout = 8\n'
+LATER = int(time.time()) // 60 * 60 + 1_800
+"""When what is due each hour is due next: not while a test looks on."""
+
+
+def config(**crons: str) -> str:
+    """Return a configuration in which nothing else is ever due."""
+    lines = []
+    for job in JOBS:
+        lines += [f"[jobs.{job}]", f'cron = "{crons.get(job, "")}"', "stale_after = 3", ""]
+    return "\n".join(lines)
+
+
+HOURLY = config(retention=f"{time.gmtime(LATER).tm_min} * * * *")
+SECONDLY = config(retention="* * * * * *").replace("stale_after = 3", "stale_after = 0")
+BACKUPS = config(backup="* * * * * *").replace("stale_after = 3", "timeout = 8\nstale_after = 0")
 
 
 class Running:
@@ -104,7 +117,7 @@ def test_what_was_missed_while_nobody_kept_the_schedule_is_made_up_for_once(star
     def planned() -> list[str]:
         return [line["due"] for line in both[0].lines() if line["event"] == "job planned"]
 
-    ahead = f"{time.strftime('%Y-%m-%dT%H', time.gmtime(now + HOUR))}:00:00Z"
+    ahead = f"{datetime.fromtimestamp(LATER, UTC):%Y-%m-%dT%H:%M:%SZ}"
     until(lambda: planned().count(ahead) >= 2)
     assert [one.stop(signal.SIGINT) for one in both] == [0, 0]
     assert [run.id for run in runs.recent(store)][1:] == [old.id]
