@@ -8,7 +8,6 @@ from itertools import islice
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -23,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from data import database, loading, partitions
+from data import database, interactions, loading, partitions
 from data.records import article_of, article_row, event_of, event_row
 from data.schema import articles, clocks, erasures, events
 from recsys.errors import DataError
@@ -203,6 +202,8 @@ class Store:
         batch = and_(old, events.c.seq.in_(select(events.c.seq).where(old).limit(BATCH)))
         while True:
             with self.writing() as connection:
+                # An erasure may want some of the same rows: one after the other.
+                advance(connection, "event_seq", 0)
                 deleted = loading.remove_events(connection, batch)
             gone += deleted
             if deleted < BATCH:
@@ -275,8 +276,8 @@ class Store:
             up = _shown().where(articles.c.published < until)
             order = articles.c.published, articles.c.site, articles.c.key
             known = [article_of(row) for row in _stream(connection, up.order_by(*order))]
-            visitors, interactions, strays = _interactions(connection, known, until)
-        return Snapshot(known, visitors, interactions, strays, mark, until)
+            visitors, found, strays = interactions.read(connection, known, until)
+        return Snapshot(known, visitors, found, strays, mark, until)
 
     def changes(self, after: Mark, most: int = BATCH) -> Changes:
         """Return up to ``most`` articles and events that came after a mark, oldest first."""
@@ -385,44 +386,3 @@ def _shown() -> Select[Any]:
 
 def _stream(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
     return iter(connection.execution_options(yield_per=BATCH).execute(query))
-
-
-def _interactions(
-    connection: Connection, known: Sequence[Article], until: int
-) -> tuple[Vocabulary, Interactions, int]:
-    rows = {(article.site, article.key): row for row, article in enumerate(known)}
-    visitors: dict[str, int] = {}
-    sessions: dict[str, int] = {}
-    slates: dict[str, int] = {}
-    parts: list[Interactions] = []
-    strays = 0
-    names = (
-        *("visitor", "session", "site", "key", "kind", "at", "dwell", "slate"),
-        *("position", "propensity"),
-    )
-    query = select(*(events.c[name] for name in names)).where(events.c.at < until)
-    result = connection.execution_options(yield_per=50_000).execute(query.order_by(events.c.seq))
-    for batch in result.partitions():
-        visitor, session, site, key, kind, at, dwell, slate, *box = zip(*batch, strict=True)
-        article = np.array([rows.get(id, -1) for id in zip(site, key, strict=True)], np.int32)
-        found = article >= 0
-        strays += int(np.count_nonzero(~found))
-        order = np.argsort(np.array(at, np.int64)[found], kind="stable")
-        columns: tuple[Any, ...] = (
-            _codes(visitor, visitors),
-            _codes(session, sessions),
-            article,
-            np.array(kind, np.int8),
-            np.array(at, np.int64),
-            np.array(dwell, np.float32),
-            _codes(slate, slates),
-            np.array(box[0], np.int16),
-            np.array(box[1], np.float32),
-        )
-        parts.append(Interactions(*(column[found][order] for column in columns)))
-    return Vocabulary(visitors), Interactions.merged(parts), strays
-
-
-def _codes(names: Sequence[str], seen: dict[str, int]) -> np.ndarray:
-    """Return int32[m]: the code of each name, in order of first sight; -1 for the empty one."""
-    return np.array([seen.setdefault(n, len(seen)) if n else -1 for n in names], np.int32)
