@@ -44,8 +44,9 @@ def jobs() -> None:
 
     One process at a time does a job, on whatever machine: who comes second
     leaves with exit code 4. Each run is recorded, the killed ones by whoever
-    comes next, which also removes what they left half done. With `[alerts]
-    webhook` somebody is told of trouble, once, and of its end.
+    comes next, which also removes what they left half done. Where the
+    configuration or $RECSYS_WEBHOOK has a webhook, somebody is told of trouble,
+    once, and of its end.
 
     \b
       recsys job retrain           one run, now
@@ -88,7 +89,7 @@ def retrain(context: typer.Context, json: AsJson = False, after: After = None) -
 
 @app.command(epilog=CODES)
 def retention(context: typer.Context, json: AsJson = False, after: After = None) -> None:
-    """Delete events older than `[retention] days` (395 by default).
+    """Delete events older than the configuration says, 395 days by default.
 
     It goes in small steps and may run while the service does. What bundles
     learned from them goes with the next training. Records of runs go too.
@@ -113,7 +114,7 @@ def retention(context: typer.Context, json: AsJson = False, after: After = None)
 def backup(context: typer.Context, json: AsJson = False, after: After = None) -> None:
     """Copy everything this installation is, check the copy, and let the oldest go.
 
-    The same as `recsys backup`, recorded; `[backup]` says where and how many.
+    The same as `recsys backup`, recorded; the configuration says where, how many.
 
     \b
       40 3 * * *  recsys job backup
@@ -144,7 +145,7 @@ def backup(context: typer.Context, json: AsJson = False, after: After = None) ->
 def report(context: typer.Context, json: AsJson = False, after: After = None) -> None:
     """Replay the last days through the engine and simple rivals; write a page with plots.
 
-    Into VAR/reports; `[report]` says how many days, and how many pages stay.
+    Into VAR/reports; the configuration says how many days, and how many stay.
     `recsys evaluate` compares more, by hand.
 
     \b

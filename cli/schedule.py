@@ -18,13 +18,10 @@ def schedule(context: typer.Context) -> None:
     every hour a training, and every night a backup, retention and a report:
 
     \b
-      [jobs]
-      timezone = "Europe/Vienna"
-      [jobs.retrain]
-      cron = "*/30 * * * *"       # every half hour
-      timeout = 3600              # seconds; then it is ended
-      [jobs.backup]
-      cron = ""                   # never
+      jobs.timezone = "Europe/Vienna"
+      jobs.retrain.cron = "*/30 * * * *"   # every half hour
+      jobs.retrain.timeout = 3600          # seconds; then it is ended
+      jobs.backup.cron = ""                # never
 
     Jobs run one after another, each as `recsys job NAME` in a process of its
     own. What was missed is made up for, once. Several machines may keep the

@@ -120,6 +120,16 @@ def test_a_job_that_has_never_run_is_due_at_once_but_not_one_without_a_time() ->
     assert jobs.upcoming("backup", None, 1_000) is None
 
 
+def test_a_timetable_may_be_written_line_by_line_as_the_help_shows(tmp_path: Path) -> None:
+    config = tmp_path / "recsys.toml"
+    config.write_text('jobs.timezone = "Asia/Tokyo"\njobs.retrain.cron = "*/30 * * * *"\n')
+    jobs = load(config, tmp_path).jobs
+    assert (jobs.timezone, jobs.retrain.cron) == ("Asia/Tokyo", "*/30 * * * *")
+    config.write_text('jobs.timezone = "UTC"\njobs.retrain.cron = "often"\n')
+    with pytest.raises(ConfigError, match=r"line 2 \[jobs\.retrain\]: cron = 'often'"):
+        load(config, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [
