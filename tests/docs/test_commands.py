@@ -54,6 +54,8 @@ SHOWN_ONLY = {
     "minutes": r"\b(evaluate|judge|tune|simulate|benchmarks|policy diff|demo)\b",  # too long here
 }
 """Why a block may be shown without being run, each with what such a block holds."""
+PATIENCE = 400
+"""Seconds after which a page is taken to hang."""
 NAMES = "names of your own"
 """Another reason, for the READMEs only: they show at a glance what pages of the site let run."""
 LANGUAGES = {"sh", "toml", "json", "python", "html", "text", "yaml", "nginx", "ini"}
@@ -203,7 +205,10 @@ def played(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
             start_new_session=True,
         )
         try:
-            code = process.wait(400)
+            code = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()  # what was said until then tells where it hangs
+            code = process.wait()
         finally:
             end(process.pid)
             shutil.rmtree(folder / "tmp", ignore_errors=True)
