@@ -18,7 +18,8 @@ from recsys.policy import Policy
 from recsys.weights import Weights
 from training.gate import Gate
 from training.recipe import Recipe
-from training.rivals import above_popularity, compared, contender, not_worse, rivals
+from training.rivals import contender, rivals
+from training.standing import above_popularity, compared, not_worse
 from training.verdict import Check, Findings
 
 from .conftest import NOW, network
