@@ -21,7 +21,7 @@ from data.connections import StoreSettings
 from recsys.errors import ConfigError, DataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-CACHE = 8 * 1024
+CACHE = 2 * 1024
 """KiB of pages that a connection to SQLite may keep; the system keeps all of them once."""
 ROOM = 128 * 1024
 """KiB of pages that it may keep while it writes very many rows."""
