@@ -24,7 +24,7 @@ import psycopg
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import postgres
 
-from data import records, schema
+from data import database, records, schema
 from data.store import Store
 from recsys.types import Article, ArticleId, Event, Kind
 
@@ -40,6 +40,8 @@ def main(rows: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, postgres.server(safe=True) as server:
         lite = Path(folder) / "recsys.db"
         with Store.open(f"sqlite:///{lite}") as store, sqlite3.connect(lite) as raw:
+            for setting in ("synchronous = NORMAL", f"cache_size = -{database.CACHE}"):
+                raw.execute(f"PRAGMA {setting}")
             prepare(raw.execute)
             compare("SQLite", store, lambda *given: _executemany(raw, *given), rows, rounds)
         with (
