@@ -29,7 +29,7 @@ unit: $(VENV)/.test $(VENV)-s3/.done
 	@echo "== tests" && $(BIN)/pytest -n 2 --dist worksteal -q
 
 docs: $(VENV)/.test  ## Build the documentation into build/site
-	@$(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"
 
 notebooks: $(VENV)/.test  ## Execute the notebooks anew, outputs and all
 	@$(BIN)/python notebooks/execute.py

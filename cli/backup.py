@@ -104,7 +104,7 @@ def restore(
 ) -> None:
     """Put a backup up in an empty place: an empty VAR, and an empty store.
 
-    Into which database, the configuration says ([store] url), the backup's own
+    Into which database, the configuration says (\\[store] url), the backup's own
     where there is none: from SQLite to PostgreSQL and back is possible. Stop
     services and schedules before, and start them after. All of it is restored
     or nothing.

@@ -100,7 +100,7 @@ def copy(
     All of it or nothing: whatever stops it leaves the target empty, and in the
     end each row of the target is read again and compared. Numbers of arrival
     stay as they are, so that bundles go on where they were. Stop what writes
-    before it, and name the new database as [store] url after it.
+    before it, and name the new database as \\[store] url after it.
 
     \b
       recsys db copy --to postgresql://recsys:secret@db.example/recsys

@@ -1,6 +1,5 @@
 """Looks at what stands in files: the configuration, the keyring, bundles and the spool."""
 
-import hashlib
 import stat
 import time
 from collections.abc import Iterator
@@ -74,18 +73,8 @@ def keyring(setup: Setup) -> Iterator[Finding]:
         return
     if not mode & stat.S_IRWXO:
         keys = ", ".join(key.id for key in ring.slates)
-        said = f"{fingerprint(ring)}, signing with {keys}; the same on every replica"
+        said = f"{ring.fingerprint}, signing with {keys}; the same on every replica"
         yield ok("keyring", said)
-
-
-def fingerprint(ring: keyrings.Keyring) -> str:
-    """Return what tells one keyring from another and nothing of its secrets.
-
-    They are 256 bits of chance: nobody finds them by trying, however fast a hash is.
-    """
-    secrets = [ring.pseudonyms, *(key.secret for key in ring.slates)]
-    digest = hashlib.blake2b(b"".join(secrets), digest_size=8, person=b"fingerprint").hexdigest()
-    return "-".join(digest[i : i + 4] for i in range(0, 16, 4))
 
 
 def bundle(setup: Setup, now: int) -> Iterator[Finding]:

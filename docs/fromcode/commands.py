@@ -102,5 +102,5 @@ def _prose(text: str | None) -> str:
 
 def _markup(text: str) -> str:
     """Return text in which HTML and words in capital letters stay what they are."""
-    parts = re.split(r"(`[^`]*`)", text)
+    parts = re.split(r"(`[^`]*`)", text.replace("\\[", "["))
     return "".join(p if p.startswith("`") else p.replace("<", "&lt;") for p in parts)

@@ -38,10 +38,11 @@ def machine(tmp_path):
     system = tmp_path / "etc/systemd/system"
     system.mkdir(parents=True)
     shutil.copytree("/usr/lib/systemd/system", tmp_path / "usr/lib/systemd/system", symlinks=True)
-    program = tmp_path / "opt/recsys/bin/recsys"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
+    for name in ("opt/recsys/bin/recsys", "bin/kill"):
+        program = tmp_path / name
+        program.parent.mkdir(parents=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
     for path in UNITS.glob("recsys*"):
         shutil.copy(path, system)
     for name in SERVICES:
