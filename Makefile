@@ -25,8 +25,9 @@ types: $(VENV)/.test
 contracts: $(VENV)/.test
 	@echo "== direction of imports" && $(BIN)/lint-imports --no-logo
 
+# Three at a time on two cores: many of them wait for a browser, a database or a service.
 unit: $(VENV)/.test $(VENV)-s3/.done
-	@echo "== tests" && $(BIN)/pytest -n 2 --dist worksteal -q
+	@echo "== tests" && $(BIN)/pytest -n 3 --dist worksteal -q
 
 docs: $(VENV)/.test  ## Build the documentation into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet && echo "build/site/index.html"

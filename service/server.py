@@ -47,6 +47,7 @@ def serve(
     raises, with the settings of before. On SIGTERM what is being answered is finished.
     Raises ``Busy`` when the port is taken, ``ConfigError`` when the address cannot be used.
     """
+    logging = logs.gunicorn_config()
     listener = _bind(listen)
     # Both must be set before the libraries that read them are imported, which workers do.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -62,7 +63,7 @@ def serve(
         "graceful_timeout": 10,
         "timeout": 60,
         "control_socket_disable": True,
-        "logconfig_dict": logs.gunicorn_config(),
+        "logconfig_dict": logging,
         "when_ready": lambda _: ready(address),
         "child_exit": lambda _, worker: counts.forget(worker.pid),
         "worker_exit": _last_words,
@@ -104,10 +105,11 @@ class _Gunicorn(BaseApplication):
 
     def load(self) -> Any:
         # Runs in each worker after the fork: FAISS hangs when its threads are older than the fork.
-        from service import spans, vitals
+        from service import memory, spans, vitals
         from service.app import create_app
         from service.holder import Holder
 
+        memory.bound()
         logs.configure()
         spans.start()
         vitals.started(self.cfg.threads)

@@ -120,13 +120,14 @@ def test_bundles_of_a_depot_are_backed_up_and_go_back_into_it(typed, place, tmp_
     assert depot.pull(f"file://{kept}", place / "elsewhere") == id
 
 
-def test_without_a_configuration_the_backups_own_says_where(typed, place):
+def test_without_a_configuration_the_backups_own_says_where(typed, place, tmp_path_factory):
     other = place / "elsewhere.db"
     made = json.loads(typed("backup", "--json").out)["backup"]
     lose(place)
     (place / "recsys.toml").write_text(f'[store]\nurl = "sqlite:///{other}"\n')
     assert typed("restore", made).code == 0
-    again = json.loads(typed("backup", "--json").out)["backup"]
+    # Elsewhere: two backups of one second would have one name.
+    again = json.loads(typed("backup", tmp_path_factory.mktemp("more"), "--json").out)["backup"]
     lose(place)
     assert typed("restore", again).code == 0
     assert other.exists()

@@ -5,6 +5,7 @@ finds. Comments above a block (or, for all blocks, before the first heading of t
 what it needs; readers do not see them:
 
     <!-- starts: trained -->      the directory holds the sample network, imported and learned
+    <!-- starts: served -->       and a service answers on port 8000
     <!-- needs: postgres -->      a PostgreSQL server stands where the page says db.example
     <!-- shown only: docker -->   it is not run, for a reason out of SHOWN_ONLY
 """
@@ -102,6 +103,9 @@ recsys() {
   case "$verb" in
     serve) _serve "$@" ;;
     keys) command recsys "$@"; [ ${#running[@]} = 0 ] || sleep 2 ;;  # as long as a paste takes
+    # As many questions as show that it works: thousands are asked for figures, and take minutes.
+    evaluate) [[ " $* " == *" --help "* ]] || set -- "$@" --questions 100; command recsys "$@" ;;
+    doctor) command recsys "$@" || [ $? = 1 ] ;;  # what it warns of is news, and no failure
     schedule) command recsys "$@" >>schedule.log 2>&1 & running+=($!); sleep 2; kill -0 $! ;;
     simulate) command recsys "$@" --url "http://127.0.0.1:$PORT" ;;
     *) command recsys "$@" ;;
@@ -280,7 +284,7 @@ def test_the_page_does_what_it_says(
         one for block in blocks(path) for one in block.told.get("needs", "").split(", ") if one
     }
     require(needs)
-    if starts(path) == "trained":
+    if starts(path) in ("trained", "served"):
         shutil.copytree(request.getfixturevalue("trained"), tmp_path, dirs_exist_ok=True)
     ports = free_ports(len(PORTS))
     replaced = {old: str(new) for old, new in zip(PORTS, ports, strict=True)}
@@ -288,7 +292,8 @@ def test_the_page_does_what_it_says(
     if "postgres" in needs:
         given = request.getfixturevalue("postgres_url")
         replaced[POSTGRES] = given(bare=True)
-    done = played(f"PORT={ports[0]}\n{scenario(path, replaced)}", tmp_path)
+    serve = "recsys serve\n" if starts(path) == "served" else ""
+    done = played(f"PORT={ports[0]}\n{serve}{scenario(path, replaced)}", tmp_path)
     logs = "\n".join(
         f"-- {p.name}\n{p.read_text()[-2000:]}" for p in sorted(tmp_path.glob("*e*-*.log"))
     )
