@@ -334,25 +334,35 @@ def _told(found: dict[str, Any]) -> str:
 
 @contextmanager
 def _demo(folder: str) -> Iterator[tuple[str, int]]:
-    log = Path(folder) / "serve.log"
+    with _listening(["--var", folder, "demo", "--size", "tiny", "--port", "0"], Path(folder)):
+        pass  # it has made the network, and learned it
+    place = Path(folder) / "demo" / "tiny-1"
+    config = ("--var", str(place), "--config", str(place / "network" / "recsys.toml"))
+    # Another process, as in earnest: workers of one that has trained inherit its memory, and make
+    # it their own page by page for an hour.
+    with _listening([*config, "serve", "--demo", "--port", "0"], Path(folder)) as service:
+        yield service
+
+
+@contextmanager
+def _listening(words: list[str], folder: Path) -> Iterator[tuple[str, int]]:
+    """Run a command that serves, and give its address and process."""
+    log = folder / f"{words[-3]}.log"
     with log.open("w") as errors:
-        demo = subprocess.Popen(
-            [RECSYS, "--var", folder, "demo", "--size", "tiny", "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
+        process = subprocess.Popen(
+            [RECSYS, *words], stdout=subprocess.PIPE, stderr=errors, text=True
         )
         try:
-            assert demo.stdout is not None
-            for line in demo.stdout:
+            assert process.stdout is not None
+            for line in process.stdout:
                 if found := re.search(r"http://[\d.]+:\d+", line):
                     break
             else:
                 raise SystemExit(f"the service did not start:\n{log.read_text()[-2000:]}")
-            yield found[0], demo.pid
+            yield found[0], process.pid
         finally:
-            demo.terminate()
-            demo.wait()
+            process.terminate()
+            process.wait()
 
 
 if __name__ == "__main__":
