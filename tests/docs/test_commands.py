@@ -355,7 +355,8 @@ def test_no_comment_for_this_test_is_misspelt():
     for path in PAGES:
         for comment in re.findall(r"<!-- ?(.*?) ?-->", path.read_text("utf-8")):
             known = re.fullmatch(
-                r"(starts: trained|needs: [\w, ]+|shown only: .+|made: .+|file: .+)", comment
+                r"(starts: trained|starts: served|needs: [\w, ]+|shown only: .+|made: .+|file: .+)",
+                comment,
             )
             assert known, f"{path}: {comment!r}"
 
