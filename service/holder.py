@@ -25,7 +25,7 @@ from recsys.errors import BundleError, BundleMissing, RecsysError
 from recsys.live import Live
 from recsys.rules import Rule
 from recsys.types import ArticleId, Query
-from service import metrics, spans
+from service import memory, metrics, spans
 from service.fills import Fills
 from service.intake import Intake
 from service.jobs import Jobs
@@ -260,6 +260,7 @@ class Holder:
             refused="",
             refused_because="",
         )
+        memory.settle()
         metrics.SWAPS.inc()
         spans.past("bundle swap", began, bundle=wanted)
         log.info("bundle in service", bundle=wanted)

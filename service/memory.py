@@ -20,8 +20,17 @@ def bound() -> None:
         libc.mallopt(_M_ARENA_MAX, ARENAS)
 
 
+def settle() -> None:
+    """Give back what is free; for when much was dropped at once, as after a bundle's swap.
+
+    It takes some milliseconds, in which other threads go on.
+    """
+    if (libc := _glibc()) is not None:
+        libc.malloc_trim(0)
+
+
 def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None
     libc = ctypes.CDLL(None)
-    return libc if hasattr(libc, "mallopt") else None
+    return libc if hasattr(libc, "mallopt") and hasattr(libc, "malloc_trim") else None
