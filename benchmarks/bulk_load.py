@@ -40,7 +40,7 @@ def main(rows: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder, postgres.server(safe=True) as server:
         lite = Path(folder) / "recsys.db"
         with Store.open(f"sqlite:///{lite}") as store, sqlite3.connect(lite) as raw:
-            for setting in ("synchronous = NORMAL", f"cache_size = -{database.CACHE}"):
+            for setting in ("synchronous = NORMAL", f"cache_size = -{database.ROOM}"):
                 raw.execute(f"PRAGMA {setting}")
             prepare(raw.execute)
             compare("SQLite", store, lambda *given: _executemany(raw, *given), rows, rounds)
