@@ -178,6 +178,14 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'recsys.db'}"
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def module_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a store that all tests of a file share, on each of the databases in turn."""
+    if request.param == "postgres":
+        return str(request.getfixturevalue("postgres_url")())
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'recsys.db'}"
+
+
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
     """An empty store, on each of the databases in turn."""

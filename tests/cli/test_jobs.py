@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from waiting import awaited as until
 from webhooks import listening
 
 from data import leases, runs, schema
@@ -60,14 +61,6 @@ def pipe(tmp_path: Path) -> Path:
     """A keyring that nobody writes: whoever backs it up waits, in the midst of it, until killed."""
     os.mkfifo(tmp_path / "pipe")
     return tmp_path / "pipe"
-
-
-def until(true: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 60
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def half(tmp_path: Path) -> list[Path]:

@@ -1,14 +1,10 @@
 """The command ``recsys``: what it offers, and how it says that something is wrong."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer
-
-from cli.main import app
 
 COMMANDS = (
     "demo",
@@ -103,18 +99,3 @@ def test_help_does_not_wait_for_the_mathematics():
         cwd=Path(__file__).parents[2],
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_help_escapes_the_brackets_that_a_terminal_would_take_for_markup():
-    def commands(name, command):
-        yield name, command
-        for word, below in getattr(command, "commands", {}).items():
-            yield from commands(f"{name} {word}", below)
-
-    eaten = [
-        f"{name}: {found[0]}"
-        for name, command in commands("recsys", typer.main.get_command(app))
-        for text in (command.help, command.epilog, *(param.help for param in command.params))
-        if (found := re.search(r"(?<!\\)\[[a-z][\w. ]*\]", text or ""))
-    ]
-    assert not eaten

@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
+from waiting import awaited
 from webhooks import Hook, listening
 
 from data import leases, runs
@@ -21,6 +23,8 @@ HOUR = 3600
 RECSYS = [sys.executable, "-P", "-c", "from cli.main import run; run()"]
 LATER = int(time.time()) // 60 * 60 + 1_800
 """When what is due each hour is due next: not while a test looks on."""
+
+until = partial(awaited, seconds=120.0)
 
 
 def config(**crons: str) -> str:
@@ -81,14 +85,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 def hook() -> Iterator[Hook]:
     with listening() as opened:
         yield opened
-
-
-def until(true: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 120
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 def alive(place: str) -> bool:

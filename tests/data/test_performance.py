@@ -30,15 +30,9 @@ CARDS = st.tuples(
 )
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def module_store(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")()
-    else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('s') / 'store.db'}"
-    with Store.open(url) as store:
+@pytest.fixture(scope="module")
+def module_store(module_url: str) -> Iterator[Store]:
+    with Store.open(module_url) as store:
         yield store
 
 

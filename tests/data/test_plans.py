@@ -32,15 +32,9 @@ def happened(n: int) -> Event:
     return Event(f"e{n}", kind, article(n % ARTICLES).id, at, **own)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgres"])
-def full(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url")()
-    else:
-        url = f"sqlite:///{tmp_path_factory.mktemp('plans') / 'recsys.db'}"
-    with Store.open(url) as store:
+@pytest.fixture(scope="module")
+def full(module_url: str) -> Iterator[Store]:
+    with Store.open(module_url) as store:
         store.put_articles(map(article, range(ARTICLES)))
         store.put_events(map(happened, range(EVENTS)))
         with store.writing() as connection:

@@ -191,3 +191,13 @@ def test_every_variable_of_the_environment_is_told(site: Path) -> None:
     names = set(re.findall(r"\"(RECSYS_[A-Z_]+)\"", source))
     assert names >= {"RECSYS_VAR", "RECSYS_CONFIG"}
     assert [name for name in names if name not in told] == []
+
+
+def test_help_escapes_the_brackets_that_a_terminal_would_take_for_markup():
+    eaten = [
+        f"{name}: {found[0]}"
+        for name, command in commands.commands()
+        for text in (command.help, command.epilog, *(param.help for param in command.params))
+        if (found := re.search(r"(?<!\\)\[[a-z][\w. ]*\]", text or ""))
+    ]
+    assert not eaten

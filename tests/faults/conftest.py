@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from served import SITES, Service, article, furnished
+from waiting import until
 
 from data import keyring
 from data.records import digest_of
@@ -27,16 +27,6 @@ BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Content-Type": "text/plain",
 }
-
-
-def until(true: Callable[[], Any], seconds: float = 60.0) -> bool:
-    """Wait for something to become true; False where it does not."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def lacking(what: str) -> None:

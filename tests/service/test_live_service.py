@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from waiting import until
 
 from data import access, keyring
 from data.scope import Scope
@@ -35,15 +36,6 @@ NEW = {
     "published": "2026-01-01T00:00:00Z",
     "body": "Lanterns, rice and copper by the river station. " * 20,
 }
-
-
-def until(true: Callable[[], bool], seconds: float = 30.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def always(true: Callable[[], bool], times: int = 25) -> bool:

@@ -1,10 +1,10 @@
 """What operators tell a running service by signals: read the configuration again; stop."""
 
 import signal
-import time
 
 import httpx
 import pytest
+from waiting import until
 
 TITLE = "Hana & Hearth"
 
@@ -26,15 +26,6 @@ def named(service) -> set[str]:
     """Return what the cards of one site call it."""
     items = service.get("/v1/recommendations", site="daily", key="a-1", n=50).json()["items"]
     return {item["site_name"] for item in items if item["site"] == "culture"}
-
-
-def until(true, seconds: float = 60.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_sighup_reads_the_configuration_again_and_keeps_the_old_one_where_it_is_wrong(own, var):

@@ -17,6 +17,7 @@ from recsys.ids import Vocabulary
 from recsys.policy import Policy
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
+from recsys.weights import Weights
 from training.evaluation import (
     Asked,
     Contender,
@@ -30,6 +31,16 @@ from training.evaluation import (
 from training.recipe import Recipe
 
 NOW = 1_507_690_800
+BAD = Recipe(
+    dims=1,
+    factors=1,
+    iterations=1,
+    neighbours=1,
+    coread_width=1,
+    rank_questions=0,
+    weights=Weights(impression=5.0, click=0.0, read=0.0),
+)
+"""Made to learn nothing."""
 TOPICS = ("harbour ferry tide pier", "temple maple garden tea", "striker goal league match")
 
 

@@ -14,28 +14,18 @@ from recsys import manifest
 from recsys.errors import Busy, ConfigError, Held
 from recsys.manifest import Manifest
 from recsys.shelf import current, history, list_bundles
-from recsys.weights import Weights
 from training.gate import Gate
 from training.recipe import Recipe
 from training.run import run
 from training.verdict import Check, Findings, Verdict, held, plain
 
-from .conftest import NOW, Known, events, network
+from .conftest import BAD, NOW, Known, events, network
 
 GATE = Gate(window=4_000.0, history=0.0, answers=20)
 """The small network has only hours."""
 BLIND = Gate()
 """Of which it replays nothing, as they are too few."""
 RECIPE = Recipe(dims=8, factors=8)
-BAD = Recipe(
-    dims=1,
-    factors=1,
-    iterations=1,
-    neighbours=1,
-    coread_width=1,
-    rank_questions=0,
-    weights=Weights(impression=5.0, click=0.0, read=0.0),
-)
 
 
 @pytest.fixture(scope="module")

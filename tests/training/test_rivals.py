@@ -15,28 +15,18 @@ from recsys.answers import Answers
 from recsys.history import History
 from recsys.leaks import find_leak
 from recsys.policy import Policy
-from recsys.weights import Weights
 from training.gate import Gate
 from training.recipe import Recipe
 from training.rivals import contender, rivals
 from training.standing import above_popularity, compared, not_worse
 from training.verdict import Check, Findings
 
-from .conftest import NOW, network
+from .conftest import BAD, NOW, network
 
 END = 1_795_392_000
 DAY = 86_400
 GATE = Gate(window=4 * DAY, questions=0, answers=50)
 GOOD = Recipe(dims=16, factors=16, rank_questions=0)
-BAD = Recipe(
-    dims=1,
-    factors=1,
-    iterations=1,
-    neighbours=1,
-    coread_width=1,
-    rank_questions=0,
-    weights=Weights(impression=5.0, click=0.0, read=0.0),
-)
 
 ROWS = list(range(10))
 KNOWN = network()
