@@ -18,6 +18,7 @@ from recsys.errors import RecsysError
 
 if TYPE_CHECKING:
     from data.backup import Backup, Report
+    from data.store import Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -56,31 +57,50 @@ def backup(
     encrypted: only its owner may read it, and the disk that it lies on should
     be encrypted. A backup on the same disk is none against the loss of it.
     """
-    from data import backup as backups
     from data.store import Store
 
     setup: Setup = context.obj
     target = directory or setup.backups
     with Store.open(setup.store_url) as store, _telling("backing up") as report:
-        made = backups.backup(
-            store,
-            setup.var,
-            None if without_keyring else setup.keyring,
-            target,
-            int(time.time()),
-            config=setup.config,
-            depot=setup.depot.url,
-            spare=setup.experiment.bundles if setup.experiment else (),
-            keep=keep,
-            report=report,
+        now = int(time.time())
+        made, stated = backed_up(
+            setup, store, target, now, keyring=not without_keyring, keep=keep, report=report
         )
-        stated = backups.verify(made, report)
     if json:
         _print_json({"backup": str(made), **_plain(stated)})
         return
     _say(f"{made}: {_summary(stated)}")
     for id in stated.damaged:
         _warn(f"bundle {id} is damaged and was left out; see: recsys bundles verify {id}")
+
+
+def backed_up(
+    setup: Setup,
+    store: "Store",
+    target: Path,
+    now: int,
+    *,
+    keyring: bool,
+    keep: int,
+    report: "Report | None" = None,
+) -> "tuple[Path, Backup]":
+    """Copy everything this installation is into ``target``, and check the copy."""
+    from data import backup as backups
+
+    report = report or backups.silent
+    made = backups.backup(
+        store,
+        setup.var,
+        setup.keyring if keyring else None,
+        target,
+        now,
+        config=setup.config,
+        depot=setup.depot.url,
+        spare=setup.spared,
+        keep=keep,
+        report=report,
+    )
+    return made, backups.verify(made, report)
 
 
 def restore(

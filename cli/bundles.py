@@ -123,8 +123,7 @@ def rollback(
     from data.store import Store
 
     setup: Setup = context.obj
-    root = setup.bundles
-    spare = setup.experiment.bundles if setup.experiment else ()
+    root, spare = setup.bundles, setup.spared
     if setup.depot.url:  # what is current there may not have come here yet
         depot.pull(setup.depot.url, root, spare)
     left = shelf.current(root)

@@ -1,5 +1,9 @@
-"""Gives commands a console to print tables to."""
+"""Gives commands a console to print tables to, and a log that does not get in its way."""
 
+import logging
+import sys
+
+import structlog
 from rich.console import Console
 
 
@@ -9,3 +13,12 @@ def wide(columns: int) -> Console:
     if not console.is_terminal:
         console.width = max(console.width, columns)
     return console
+
+
+def log_for_whoever_watches() -> None:
+    """Send warnings to a person, who sees what came of it; where nobody watches, the log tells."""
+    from service import logs
+
+    logs.configure()
+    if sys.stderr.isatty():
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

@@ -1,7 +1,5 @@
 """``recsys job``: what a schedule runs with nobody watching, once each."""
 
-import logging
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli import times
-from cli.consoles import wide
+from cli.consoles import log_for_whoever_watches, wide
 from cli.setup import Setup, require_known
 from recsys.errors import Busy, Held, RecsysError
 from training.timetable import JOBS
@@ -121,20 +119,10 @@ def backup(context: typer.Context, json: AsJson = False, after: After = None) ->
     """
 
     def work(setup: Setup, store: "Store", lease: "Lease", now: int) -> "Done":
-        from data import backup as backups
+        from cli.backup import backed_up
 
-        made = backups.backup(
-            store,
-            setup.var,
-            setup.keyring if setup.backup.keyring else None,
-            setup.backups,
-            now,
-            config=setup.config,
-            depot=setup.depot.url,
-            spare=setup.experiment.bundles if setup.experiment else (),
-            keep=setup.backup.keep,
-        )
-        stated = backups.verify(made)
+        kept = {"keyring": setup.backup.keyring, "keep": setup.backup.keep}
+        made, stated = backed_up(setup, store, setup.backups, now, **kept)
         detail = {"backup": str(made), "bytes": stated.bytes, "rows": stated.rows}
         return f"{made} holds {stated.bytes / 1e6:,.1f} MB, and was checked", detail
 
@@ -253,13 +241,10 @@ def _run(context: typer.Context, job: str, work: Any, json: bool, after: str | N
     """Run a job, print what became of it, and leave with its exit code."""
     from data import notices, runs
     from data.store import Store
-    from service import logs
     from training.jobs import Stopped, perform
 
     setup: Setup = context.obj
-    logs.configure()
-    if sys.stderr.isatty():  # a person sees what came of it; where nobody watches, the log tells
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    log_for_whoever_watches()
     now = int(time.time())
     with Store.open(setup.store_url) as store:
         doing: Work = lambda lease: work(setup, store, lease, now)  # noqa: E731

@@ -100,6 +100,11 @@ class Setup:
         return self.var / "reports"
 
     @property
+    def spared(self) -> frozenset[str]:
+        """Ids of the bundles that arms of the experiment name: they stay, whatever is current."""
+        return self.experiment.bundles if self.experiment else frozenset()
+
+    @property
     def bundles(self) -> Path:
         """Directory of the bundles."""
         return self.var / "bundles"

@@ -135,12 +135,10 @@ class Timekeeper:
         elif code < 0:
             reason = f"{signal.Signals(-code).name} ended it"
             self._bury(store, job, pid, "killed", reason)
+        elif runs.last_id(store, job) == turn.after:
+            self._warn(job, f"{job} failed before it began, with exit code {code}; see its log")
         else:
-            last = runs.last(store).get(job)
-            if (last.id if last else "") == turn.after:
-                self._warn(job, f"{job} failed before it began, with exit code {code}; see its log")
-            else:
-                self._recovered(job, f"{job} runs again")
+            self._recovered(job, f"{job} runs again")
 
     def _child(self, job: str, after: str) -> tuple[int, int, bool]:
         """Run a job in a process of its own; returns its id, its exit code, and if it was late."""

@@ -1,21 +1,18 @@
 """Trains a bundle from the store and makes it current."""
 
-import logging
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from cli import gated
+from cli.consoles import log_for_whoever_watches
 from cli.setup import Setup, parse_time
 from recsys.errors import DataError, Held
-from service import logs
 from training.stages import Stage
 
 if TYPE_CHECKING:
@@ -72,7 +69,7 @@ def train(
     from data.leases import held
     from data.store import Store
 
-    _configure_logs()
+    log_for_whoever_watches()
     done: list[Stage] = []
     console = Console(stderr=True, highlight=False)
     bundle: Bundle | None = None
@@ -123,10 +120,3 @@ def _print(done: Sequence[Stage], verdict: Mapping[str, Any]) -> None:
         out.print(gated.checks(verdict))
         for sentence in gated.said(verdict):
             out.print(sentence, soft_wrap=True, markup=False)
-
-
-def _configure_logs() -> None:
-    # a person sees the table; where nobody watches, the log keeps the run
-    logs.configure()
-    if sys.stderr.isatty():
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))

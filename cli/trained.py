@@ -42,8 +42,7 @@ def trained(
     from training.run import run
     from training.tone import corrections
 
-    who, url = actor(), setup.depot.url
-    spare = setup.experiment.bundles if setup.experiment else ()
+    who, url, spare = actor(), setup.depot.url, setup.spared
     if url:
         # What is in service may have been rolled back elsewhere; a service on this machine may be
         # at it already.

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
-from data import dump
+from data import database, dump
 from data.depot import pull
 from data.schema import clocks
 from data.store import Store
@@ -109,7 +109,7 @@ def backup(
                 told = connection.execute(select(clocks.c.name, clocks.c.value)).all()
                 counters = {row.name: row.value for row in told}
                 rows = dump.write(connection, aside / STORE)
-                schema = dump.revision(connection)
+                schema = database.revision_of(connection)
             report("checksums")
             files = {name: manifest.describe(path) for name, path in _walk(aside).items()}
             current = [id for id in shelf.history(aside / BUNDLES)[:1] if id in kept]

@@ -57,8 +57,7 @@ def check(engine: Engine) -> list[Finding]:
         return [Finding("the schema", f"is {found or 'not there'}; {wanted} is wanted", step)]
     with database.readable_errors(engine), engine.connect() as connection, connection.begin():
         server = connection.dialect.name == "postgresql"
-        if server:  # counting takes as long as there are rows
-            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        database.lift(connection, "statement_timeout")  # counting takes as long as there are rows
         if wrong := [*_schema(connection)] or [*_keys(connection)]:
             return wrong
         return [*_clocks(connection), *(_parts(connection) if server else ())]

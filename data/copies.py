@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, Row, Table, delete, func, select
 
-from data import loading
+from data import database, loading
 from data.schema import clocks, metadata
 from data.store import Store
 from recsys.errors import DataError
@@ -44,9 +44,7 @@ def copy(source: Store, target: Store, report: Report = silent) -> list[Copied]:
     """
     with source.reading() as from_, target.writing() as to:
         for connection in (from_, to):
-            if connection.dialect.name == "postgresql":  # one waits while the other works
-                for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                    connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
+            database.lift(connection, *database.LEISURE)
         if full := [name for name, count in _counts(to).items() if count]:
             raise DataError(
                 f"the target holds rows already (in {', '.join(full)}); name an empty database"

@@ -29,6 +29,8 @@ PATIENCE = 30.0
 """Seconds to wait for another writer of SQLite."""
 TURN = 7_205_759_403
 """Key of the lock under which PostgreSQL is migrated: any number that nobody else takes."""
+LEISURE = ("statement_timeout", "idle_in_transaction_session_timeout")
+"""Limits that are lifted where one side of a copy waits while the other works."""
 KEEPALIVE = {
     **{"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3},
     "tcp_user_timeout": 60_000,
@@ -117,27 +119,22 @@ def _postgres(settings: StoreSettings) -> dict[str, Any]:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema to this version's; does nothing where it is so already."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
     with engine.connect() as connection:
-        found = _revisions(connection)
-    if set(found) == set(script.get_heads()):
+        found = revision_of(connection)
+    if found == head():
         return
-    known = {revision.revision for revision in script.walk_revisions()}
-    if not known.issuperset(found):
+    if found and found not in known():
         raise DataError(
-            f"the store {shown(engine.url)} has schema {', '.join(found)}, which this version does"
+            f"the store {shown(engine.url)} has schema {found}, which this version does"
             " not know; update the program, or name another store"
         )
+    config = alembic()
     # Of several processes that open a store, one migrates and the others wait.
     options = {"begin": "BEGIN IMMEDIATE"}
     with engine.connect().execution_options(**options) as connection, connection.begin():
+        # A large store takes its time, and so does whoever waits for it.
+        lift(connection, "statement_timeout", "lock_timeout")
         if engine.dialect.name == "postgresql":
-            # A large store takes its time, and so does whoever waits for it.
-            connection.exec_driver_sql(
-                "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0"
-            )
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -146,16 +143,43 @@ def migrate(engine: Engine) -> None:
 def revision(engine: Engine) -> str:
     """Return the revision of the schema, empty where there is none."""
     with readable_errors(engine), engine.connect() as connection:
-        return ", ".join(_revisions(connection))
+        return revision_of(connection)
+
+
+def revision_of(connection: Connection) -> str:
+    """Return the same within a transaction."""
+    return ", ".join(MigrationContext.configure(connection).get_current_heads())
 
 
 def head() -> str:
     """Return the revision that this version of the program wants."""
-    return ", ".join(ScriptDirectory(str(MIGRATIONS)).get_heads())
+    return ", ".join(_script().get_heads())
 
 
-def _revisions(connection: Connection) -> tuple[str, ...]:
-    return MigrationContext.configure(connection).get_current_heads()
+def known() -> frozenset[str]:
+    """Return the revisions that this version of the program can bring up to date."""
+    return frozenset(revision.revision for revision in _script().walk_revisions())
+
+
+def alembic() -> Config:
+    """Return what Alembic must be told to run our migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def lift(connection: Connection, *limits: str) -> None:
+    """Let a transaction take as long as it must: limits as PostgreSQL names them; SQLite has none.
+
+    They hold again for whoever has the connection next.
+    """
+    if connection.dialect.name == "postgresql":
+        for limit in limits:
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
 
 
 def shown(url: URL) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -22,7 +21,7 @@ from sqlalchemy import (
     select,
 )
 
-from data import loading
+from data import database, loading
 from data.schema import clocks, leases, metadata, sessions
 
 ROWS = 10_000
@@ -37,7 +36,7 @@ def write(connection: Connection, folder: Path, tables: MetaData = metadata) -> 
     The connection is in a transaction that sees the store as of one moment. Rows keep their seqs
     and revisions, so that whoever has followed the store so far can go on.
     """
-    _unhurried(connection)
+    database.lift(connection, *database.LEISURE)
     return {
         table.name: _write(connection, table, folder / f"{table.name}.parquet")
         for table in tables.sorted_tables
@@ -50,20 +49,9 @@ def read(connection: Connection, folder: Path, tables: MetaData = metadata) -> d
 
     Returns how many rows each table has got.
     """
-    _unhurried(connection)
+    database.lift(connection, *database.LEISURE)
     found = {table: folder / f"{table.name}.parquet" for table in tables.sorted_tables}
     return {t.name: _read(connection, t, path) for t, path in found.items() if path.exists()}
-
-
-def _unhurried(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
-
-
-def revision(connection: Connection) -> str:
-    """Return the revision of a store's schema."""
-    return str(MigrationContext.configure(connection).get_current_revision())
 
 
 def is_empty(connection: Connection) -> bool:

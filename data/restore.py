@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, MetaData, and_, create_engine, insert, select, update
 
@@ -225,8 +223,7 @@ def _undone_on_failure() -> Iterator[list[Path]]:
 @contextmanager
 def _current(folder: Path, schema: str, room: Path) -> Iterator[Path]:
     """Give the tables of a dump as they are in this version's schema."""
-    config, script = _alembic()
-    if schema == script.get_current_head():
+    if schema == database.head():
         yield folder
         return
     # What a version of before has written goes through its own schema, and is migrated as it was.
@@ -234,6 +231,7 @@ def _current(folder: Path, schema: str, room: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=room) as aside:
         url = f"sqlite:///{aside}/old.db"
         engine = create_engine(url)
+        config = database.alembic()
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, schema)
@@ -250,16 +248,8 @@ def _current(folder: Path, schema: str, room: Path) -> Iterator[Path]:
 
 
 def _require_readable(stated: Backup) -> None:
-    _, script = _alembic()
-    known = {one.revision for one in script.walk_revisions()}
-    if stated.schema not in known:
+    if stated.schema not in database.known():
         raise DataError(
             f"the backup has schema {stated.schema}, which this version does not know;"
             " update the program"
         )
-
-
-def _alembic() -> tuple[Config, ScriptDirectory]:
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
-    return config, ScriptDirectory.from_config(config)

@@ -97,6 +97,14 @@ def last(store: Store, status: Status | None = None) -> dict[str, Run]:
     return found
 
 
+def last_id(store: Store, job: str) -> str:
+    """Return the id of the last run of a job, empty where it has had none."""
+    newest = select(table.c.id).where(table.c.job == job)
+    order = table.c.started.desc(), table.c.id.desc()
+    with store.reading() as connection:
+        return connection.execute(newest.order_by(*order).limit(1)).scalar() or ""
+
+
 def recent(store: Store, job: str = "", most: int = 50) -> list[Run]:
     """Return up to ``most`` runs, of one job where it is given, the newest first.
 

@@ -21,6 +21,15 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what may be told of an error to whoever reads logs and health pages.
+
+    Ours are written for people. The words of others may hold an address with a password, a key or a
+    reader, so only their kind is told.
+    """
+    return str(error) if isinstance(error, RecsysError) else type(error).__name__
+
+
 class RecsysError(Exception):
     """Base of every error that this project raises on purpose."""
 

@@ -21,7 +21,7 @@ from recsys import bundle as bundles
 from recsys import shelf
 from recsys.bundle import Bundle
 from recsys.engine import Engine
-from recsys.errors import BundleError, BundleMissing, RecsysError
+from recsys.errors import BundleError, BundleMissing, reason_of
 from recsys.live import Live
 from recsys.rules import Rule
 from recsys.types import ArticleId, Query
@@ -29,6 +29,7 @@ from service import memory, metrics, spans
 from service.fills import Fills
 from service.intake import Intake
 from service.jobs import Jobs
+from service.passed import passed
 from service.puller import Puller
 from service.settings import Settings
 from service.spool import Spool
@@ -205,7 +206,7 @@ class Holder:
             step(now)
         except Exception as error:
             metrics.REFRESH_FAILURES.labels(what).inc()
-            reason = f"{what}: {_reason(error)}"
+            reason = f"{what}: {reason_of(error)}"
             if reason not in self.state.error:  # a lasting failure is one line, not one a second
                 log.error("refresh failed", what=what, exc_info=error)
             return reason
@@ -231,15 +232,14 @@ class Holder:
             if state.refused:  # rolled back to what is served
                 self.state = dataclasses.replace(state, refused="", refused_because="")
             return
-        # A clock that was set back must not put the next look off for as long.
-        if wanted == state.refused and state.refused_at <= now < state.refused_at + RETRY:
+        if wanted == state.refused and not passed(state.refused_at, RETRY, now):
             return
         began = time.time_ns()
         try:
             fresh = self._open(wanted, now)
         except Exception as error:
             metrics.REFRESH_FAILURES.labels("bundle").inc()
-            reason = _reason(error)
+            reason = reason_of(error)
             log.warning("bundle refused", bundle=wanted, reason=reason)
             self.state = dataclasses.replace(
                 self.state, refused=wanted, refused_because=reason, refused_at=now
@@ -278,19 +278,18 @@ class Holder:
 
     def _serve_arms(self, now: int) -> None:
         """Keep the bundles that arms name in service beside the current one."""
-        experiment = self._settings.experiment
-        for id in sorted(experiment.bundles) if experiment else ():
+        for id in sorted(self._settings.spared):
             if served := self._beside.get(id):
                 try:
                     assert served.follower is not None
                     served.follower.catch_up()
                 finally:
                     served.live.refresh(now)
-            elif not 0 <= now - self._unserved.get(id, (-RETRY, ""))[0] < RETRY:
+            elif passed(self._unserved.get(id, (-RETRY, ""))[0], RETRY, now):
                 try:
                     fresh = self._following(self._open(id, now))
                 except Exception as error:
-                    reason = f"an arm's bundle {id!r} is not in service: {_reason(error)}"
+                    reason = f"an arm's bundle {id!r} is not in service: {reason_of(error)}"
                     self._unserved[id] = now, reason
                     continue
                 fresh.live.refresh(now)
@@ -344,8 +343,3 @@ def _probe(served: Served, now: int) -> None:
     for query in queries:
         for item in served.engine.recommend(query).items:
             served.engine.card(item.article)
-
-
-def _reason(error: Exception) -> str:
-    # Other libraries' messages may hold an address with a password; ours are written for people.
-    return str(error) if isinstance(error, RecsysError) else type(error).__name__

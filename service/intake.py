@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from data.store import Counts, Store
-from recsys.errors import RecsysError
+from recsys.errors import RecsysError, reason_of
 from recsys.types import Event
 from service import metrics
 from service.spool import Delivered, Depth, Spool, for_good
@@ -167,7 +167,7 @@ class Intake:
             metrics.SPOOL_BYTES.set(self.depth.bytes)
 
     def _complain(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, RecsysError) else type(error).__name__
+        reason = reason_of(error)
         if reason != self._complaint:  # a lasting failure is one line, not one a second
             self._complaint = reason
             log.error("events wait", reason=reason)

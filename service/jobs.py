@@ -4,6 +4,7 @@ from data import runs
 from data.runs import Status
 from data.store import Store
 from service import metrics
+from service.passed import passed
 
 EVERY = 15
 """Seconds between two looks at the records: jobs run by the hour."""
@@ -15,7 +16,7 @@ class Jobs:
     """What a worker knows of jobs, told to the metrics with each ``follow``."""
 
     def __init__(self) -> None:
-        self._next = 0
+        self._looked = -EVERY
 
     def follow(self, store: Store, now: int) -> None:
         """Look at the records if it is time to. Raises ``DataError`` where the store fails.
@@ -23,9 +24,9 @@ class Jobs:
         A run under way, or one that was told to stop, says nothing of how the job fares: what the
         one before it told stays.
         """
-        if self._next - EVERY <= now < self._next:  # outside of it the clock was set back
+        if not passed(self._looked, EVERY, now):
             return
-        self._next = now + EVERY
+        self._looked = now
         done = runs.last(store, "done")
         for job, run in runs.last(store).items():
             metrics.JOB_RUNNING.labels(job).set(run.status == "running")

@@ -7,7 +7,7 @@ import structlog
 
 from data import depot
 from recsys import shelf
-from recsys.errors import Busy, RecsysError
+from recsys.errors import Busy, reason_of
 from service import metrics
 from service.settings import Settings
 
@@ -40,16 +40,15 @@ class Puller:
     def look(self) -> bool:
         """Take over what is current in the depot; return whether it could be asked."""
         settings = self._settings
-        arms = settings.experiment.bundles if settings.experiment else ()
         before = shelf.history(settings.bundles)[:1]
         try:
-            now = depot.pull(settings.depot.url, settings.bundles, arms)
+            now = depot.pull(settings.depot.url, settings.bundles, settings.spared)
         except Busy:  # another worker fetches: the first bundle is on its way still
             self.first &= not before
             return True
         except Exception as error:
             metrics.REFRESH_FAILURES.labels("depot").inc()
-            reason = str(error) if isinstance(error, RecsysError) else type(error).__name__
+            reason = reason_of(error)
             if reason != self.error:  # a lasting failure is one line, not one a look
                 log.error("depot not followed", reason=reason)
             self.error, self.first = reason, False

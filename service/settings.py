@@ -139,6 +139,11 @@ class Settings:
     patience: float = 20.0
     """Seconds that a starting worker waits for its first bundle before it answers without."""
 
+    @property
+    def spared(self) -> frozenset[str]:
+        """Ids of the bundles that arms of the experiment name: they stay, whatever is current."""
+        return self.experiment.bundles if self.experiment else frozenset()
+
     def site_name(self, site: str) -> str:
         """Return what readers call a site: its id where it has no name."""
         known = self.sites.get(site)

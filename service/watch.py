@@ -21,7 +21,7 @@ from data.audit import Actor
 from data.leases import Lease
 from data.store import Store
 from recsys import manifest, shelf
-from recsys.errors import BundleError, Busy, RecsysError
+from recsys.errors import BundleError, Busy, reason_of
 from service import falls, metrics
 from service.falls import Fall
 from service.settings import Settings
@@ -96,7 +96,7 @@ class Watcher:
                 self._said = ""
             except Exception as error:
                 metrics.REFRESH_FAILURES.labels("watch").inc()
-                said = str(error) if isinstance(error, RecsysError) else type(error).__name__
+                said = reason_of(error)
                 if said != self._said:  # a lasting failure is one line, not one a look
                     log.error("watch failed", exc_info=error)
                 self._said = said
@@ -143,7 +143,6 @@ class Watcher:
     def _go_back(self, watched: Watched, fall: Fall, now: int) -> bool:
         """Make the bundle before current again and tell everybody; False: somebody was faster."""
         settings, store = self._settings, self._holder.store
-        experiment = settings.experiment
         try:
             # It also proves that the store can be written, so that this can be written down.
             with leases.held(store, TURN, heartbeat=False):
@@ -151,7 +150,7 @@ class Watcher:
                     settings.bundles,
                     settings.depot.url,
                     watched.new,
-                    experiment.bundles if experiment else (),
+                    settings.spared,
                 )
                 _write_down(store, watched.new, back, fall, now)
         except Busy as error:

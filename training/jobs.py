@@ -44,10 +44,8 @@ def perform(
     """
     with held(store, runs.lease_name(job)) as lease:
         left = runs.reap(store, job)
-        if after is not None:
-            last = runs.last(store).get(job)
-            if (last.id if last else "") != after:
-                raise Busy(f"another process has run {job} meanwhile")
+        if after is not None and runs.last_id(store, job) != after:
+            raise Busy(f"another process has run {job} meanwhile")
         for killed in left:
             log.warning("an earlier run was killed", job=job, run=killed.id, place=killed.place)
         run = runs.begin(store, job, now)

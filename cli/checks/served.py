@@ -87,7 +87,6 @@ def _clock(url: str, answer: httpx.Response, now: int) -> Iterator[Finding]:
 
 def _transport(setup: Setup, url: str, answer: httpx.Response) -> Iterator[Finding]:
     address, headers = urlsplit(url), answer.headers
-    near = address.hostname in ("localhost", "127.0.0.1", "::1")
     behind = "gunicorn" not in headers.get("server", "gunicorn").lower()
     if (
         headers.get("x-content-type-options") != "nosniff"
@@ -105,7 +104,7 @@ def _transport(setup: Setup, url: str, answer: httpx.Response) -> Iterator[Findi
     elif address.scheme == "https" and "strict-transport-security" not in headers:
         step = "let the proxy set X-Forwarded-Proto, and [limits] trusted_proxies"
         yield warn("proxies", f"{url} does not know that it is reached over https", step)
-    elif address.scheme == "http" and not near:
+    elif address.scheme == "http" and not _is_near(url):
         step = "let the proxy in front speak https; see deploy/nginx"
         yield warn("transport", f"{url} is not encrypted", step)
     else:
@@ -162,7 +161,7 @@ def _widget(url: str, client: httpx.Client) -> Iterator[Finding]:
 
 
 def _metrics(url: str, client: httpx.Client) -> Iterator[Finding]:
-    near = urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    near = _is_near(url)
     answer = client.get("/metrics")
     if answer.status_code != 200 or b"recsys_requests_total" not in answer.content:
         if near and answer.headers.get("server", "").startswith("gunicorn"):
@@ -176,3 +175,7 @@ def _metrics(url: str, client: httpx.Client) -> Iterator[Finding]:
     else:
         step = "close /metrics at the proxy, as deploy/nginx does"
         yield warn("metrics", f"{url}/metrics is open to whoever can reach it", step)
+
+
+def _is_near(url: str) -> bool:
+    return urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")

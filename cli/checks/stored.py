@@ -5,15 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, extract, func, select
 from sqlalchemy.engine import make_url
 
 from cli import times
 from cli.checks.finding import Finding, fault, ok, warn
 from cli.setup import Setup
-from data import access, database, dump, leases, runs, schema
+from data import access, database, leases, runs, schema
 from data.store import Store
 from recsys import shelf
 from recsys.errors import BundleError, RecsysError
@@ -55,15 +53,12 @@ def store(setup: Setup, now: int) -> Iterator[Finding]:
 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
-    config = Config()
-    config.set_main_option("script_location", str(database.MIGRATIONS))
-    script = ScriptDirectory.from_config(config)
-    found, head = dump.revision(connection), str(script.get_current_head())
+    found, head = database.revision_of(connection), database.head()
     if found == head:
         yield ok("schema", f"{head}, which is this version's")
         return True
-    if found in {revision.revision for revision in script.walk_revisions()} | {"None"}:
-        said = "there are no tables yet" if found == "None" else f"{found} is older than {head}"
+    if not found or found in database.known():
+        said = f"{found} is older than {head}" if found else "there are no tables yet"
         yield warn("schema", said, "recsys backup, and then: recsys db migrate")
     else:
         step = "update the program, or go back to a backup of before: recsys restore"

@@ -25,8 +25,7 @@ SHAPES = {"articles": "articles", "visitors": "readers", "stories": "stories"}
 
 def register(desk: Blueprint, holder: Holder, settings: Settings) -> None:
     """Add ``/desk/bundles`` and a page of each."""
-    root = settings.bundles
-    spare = settings.experiment.bundles if settings.experiment else ()
+    root, spare = settings.bundles, settings.spared
 
     def before() -> str:
         """Return what a rollback would make current, empty where there is nothing."""
