@@ -113,11 +113,16 @@ class Server:
             _run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-s", "stop")
 
     def kill(self) -> None:
-        """End it with ``kill -9``, as the machine's power would."""
+        """End it and all its processes with ``kill -9``, as the machine's power would."""
         pid = self.pid()
         assert pid is not None, "the server does not run"
-        os.kill(pid, signal.SIGKILL)
-        while _alive(pid):
+        # The first process must be gone before the others, or it would take note of their end; and
+        # one that is left behind would answer a last question.
+        served = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for process in (pid, *map(int, served)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        while any(map(_alive, (pid, *map(int, served)))):
             time.sleep(0.01)
 
     def pid(self) -> int | None:
