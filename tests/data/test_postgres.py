@@ -62,7 +62,7 @@ def parts(store: Store) -> list[str]:
 
 @pytest.fixture(scope="module")
 def role(postgres_server: Server) -> str:
-    return postgres_server.role("app")
+    return postgres_server.role(f"app{os.getpid()}")  # workers share the server
 
 
 @pytest.mark.parametrize(
