@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from data.sample import truth
-from data.sample.generate import Size, generate
+from data.sample.generate import generate
+from data.sample.sizes import Size
 from recsys.baselines import MostPopular
 from recsys.history import History
 from recsys.ids import Vocabulary

@@ -3,7 +3,6 @@
 import logging
 import sys
 
-import structlog
 from rich.console import Console
 
 
@@ -17,6 +16,8 @@ def wide(columns: int) -> Console:
 
 def log_for_whoever_watches() -> None:
     """Send warnings to a person, who sees what came of it; where nobody watches, the log tells."""
+    import structlog
+
     from service import logs
 
     logs.configure()

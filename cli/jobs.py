@@ -4,7 +4,6 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
-import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +32,6 @@ MARKS = {"done": "green", "running": "cyan", "stopped": "yellow", "skipped": "ye
 app = typer.Typer(no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 After = Annotated[str | None, typer.Option("--after", hidden=True)]
-log = structlog.get_logger(__name__)
 
 
 @app.callback()
@@ -272,6 +270,9 @@ def _run(context: typer.Context, job: str, work: Any, json: bool, after: str | N
             raise typer.Exit(SIGNALLED + number)
         case RecsysError():
             raise typer.Exit(WRONG)
+    import structlog
+
+    log = structlog.get_logger(__name__)
     log.error("job failed", job=job, run=run.id, exc_info=error)
     raise typer.Exit(FAILED)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.setup import parse_time
-from data.sample.generate import SIZES, generate
+from data.sample.sizes import SIZES
 from recsys.errors import ConfigError
 
 app = typer.Typer(help="Make a sample network to try things on.", no_args_is_help=True)
@@ -49,6 +49,8 @@ def generate_(
     ] = None,
 ) -> None:
     """Write five sites' articles, their readers' events, recsys.toml and the truth behind them."""
+    from data.sample.generate import generate  # and with it what reads and writes Parquet
+
     own = {"articles": articles, "readers": readers, "events": events}
     chosen = dataclasses.replace(
         SIZES[size], **{name: number for name, number in own.items() if number is not None}

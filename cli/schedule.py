@@ -4,10 +4,7 @@ import signal
 import threading
 from types import FrameType
 
-import structlog
 import typer
-
-log = structlog.get_logger(__name__)
 
 
 def schedule(context: typer.Context) -> None:
@@ -35,10 +32,13 @@ def schedule(context: typer.Context) -> None:
 
     Logs go to standard error, one JSON object a line.
     """
+    import structlog
+
     from cli.timekeeper import Timekeeper
     from service import logs
 
     logs.configure()
+    log = structlog.get_logger(__name__)
     stop = threading.Event()
 
     def told(number: int, _: FrameType | None) -> None:

@@ -19,7 +19,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import structlog
 
 from recsys.config import within
 from recsys.errors import ConfigError
@@ -27,7 +26,6 @@ from recsys.errors import ConfigError
 TRIES = 3
 PAUSE = 1.0
 """Seconds before the second try; twice that before the third."""
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +68,9 @@ def alert(
     """
     if not alerts.webhook:
         return False
+    import structlog
+
+    log = structlog.get_logger(__name__)
     host = socket.gethostname()
     body = {
         "text": f"recsys on {host}: {sentence}",

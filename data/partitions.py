@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
 from sqlalchemy import Connection, Engine, delete, text
 from sqlalchemy.exc import ProgrammingError
 
@@ -58,6 +57,8 @@ def ensure(connection: Connection, moments: Sequence[int], now: int) -> None:
     Whoever calls this holds the clock of events, so no two make parts at a time. Nobody who reads
     or writes other parts has to wait: a table of its own is attached.
     """
+    import numpy as np  # whoever reads only need not wait for it
+
     at = np.array(moments, np.int64)
     standing = parts(connection)
     for part in standing:

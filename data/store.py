@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,13 +22,15 @@ from sqlalchemy import (
     update,
 )
 
-from data import database, interactions, loading, partitions
+from data import database, loading, partitions
 from data.records import article_of, article_row, event_of, event_row
 from data.schema import articles, clocks, erasures, events
 from recsys.errors import DataError
-from recsys.ids import Vocabulary
-from recsys.tables import Interactions
 from recsys.types import Article, ArticleId, Event
+
+if TYPE_CHECKING:  # numbers, which few commands read and all would wait for
+    from recsys.ids import Vocabulary
+    from recsys.tables import Interactions
 
 BATCH = 10_000
 """Articles written in one transaction, and rows fetched at once."""
@@ -67,8 +69,8 @@ class Snapshot:
 
     articles: list[Article]
     """In order of publication, then of site and key; neither withdrawn nor scheduled ones."""
-    visitors: Vocabulary
-    interactions: Interactions
+    visitors: "Vocabulary"
+    interactions: "Interactions"
     """Their rows refer to ``articles`` and ``visitors``."""
     strays: int
     """Events left out because their article is unknown, withdrawn or scheduled."""
@@ -270,6 +272,8 @@ class Store:
 
         Events are read as columns of numbers: memory is a few bytes an event.
         """
+        from data import interactions
+
         with self.reading() as connection:
             told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
             mark = Mark(**{row.name: row.value for row in connection.execute(told)})

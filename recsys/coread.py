@@ -8,10 +8,9 @@ from scipy import sparse
 from recsys.arrays import Float32, Float64, Int32, Int64
 from recsys.tables import Interactions
 from recsys.visits import openings
+from recsys.weights import COREAD_HALF_LIVES as HALF_LIVES
+from recsys.weights import COREAD_WIDTH as WIDTH
 
-HALF_LIVES = (1800.0, 14 * 86_400.0)
-"""Seconds: what leads where in this hour's news, and what belongs together for weeks."""
-WIDTH = 300
 REACH = 3
 
 

@@ -1,12 +1,22 @@
 """Turns what a reader did into how much it counts: the only place where that is decided."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from recsys.arrays import Float32, Int64
-from recsys.tables import Interactions
 from recsys.types import Kind
+
+if TYPE_CHECKING:
+    from recsys.arrays import Float32, Int64
+    from recsys.tables import Interactions
+
+TREND_HALF_LIVES = (300.0, 1800.0, 6 * 3600.0, 7 * 86_400.0)
+"""Seconds: the clocks of what trends, the last minutes', the hour's, the day's and the week's."""
+COREAD_HALF_LIVES = (1800.0, 14 * 86_400.0)
+"""Seconds: what leads where in this hour's news, and what belongs together for weeks."""
+COREAD_WIDTH = 300
+"""Successors kept for each article."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +42,15 @@ class Weights:
 
     def by_kind(self) -> Float32:
         """Return f32[6]: the weight of each ``Kind``, in the order of its values."""
+        import numpy as np  # which every command would wait for: its settings hold Weights
+
         return np.array([getattr(self, kind.name.lower()) for kind in Kind], np.float32)
 
 
 def decay(age: Int64, half_life: float) -> Float32:
     """Return f32[n] ``0.5 ** (age / half_life)``; ages in seconds, a negative age counts as 0."""
+    import numpy as np
+
     return np.exp2(-np.maximum(age, 0) / half_life).astype(np.float32)
 
 
@@ -46,6 +60,8 @@ def confidence(events: Interactions, weights: Weights, now: int) -> Float32:
     This is the ``c`` of Hu, Koren and Volinsky (2008), less the 1 that every cell has.
     A read with a known dwell counts in proportion to it, up to ``weights.dwell_full`` seconds.
     """
+    import numpy as np
+
     value = weights.by_kind()[events.kind]
     timed = (events.kind == Kind.READ) & (events.value > 0)
     share = np.minimum(events.value / weights.dwell_full, 1.0)

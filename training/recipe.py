@@ -4,9 +4,8 @@ import hashlib
 import math
 from dataclasses import dataclass, field
 
-from recsys import coread, trending
 from recsys.config import within
-from recsys.weights import Weights
+from recsys.weights import COREAD_HALF_LIVES, COREAD_WIDTH, TREND_HALF_LIVES, Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +25,11 @@ class Recipe:
     """ALS confidence per unit of weight."""
     neighbours: int = 64
     """Related articles kept for each article."""
-    trend_half_lives: tuple[float, ...] = trending.HALF_LIVES
+    trend_half_lives: tuple[float, ...] = TREND_HALF_LIVES
     """Seconds after which a reader's voice counts half in what trends, on each clock."""
-    coread_half_lives: tuple[float, ...] = coread.HALF_LIVES
+    coread_half_lives: tuple[float, ...] = COREAD_HALF_LIVES
     """Seconds after which a transition between two articles counts half, on each clock."""
-    coread_width: int = coread.WIDTH
+    coread_width: int = COREAD_WIDTH
     """Successors kept for each article."""
     rank_questions: int = 25_000
     """Clicks of the last days that the ranker learns from; 0 lets the fusion of sources rank."""

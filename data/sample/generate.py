@@ -16,6 +16,7 @@ from data.sample import truth
 from data.sample.plan import DAYS, Plan, plan
 from data.sample.readers import Readers, readers
 from data.sample.sites import SITE_IDS, configuration
+from data.sample.sizes import Size
 from data.sample.traffic import Events, simulate
 from data.sample.writing import articles
 from recsys.types import Kind
@@ -59,25 +60,6 @@ CHUNK = 4_000
 GROUP = 100_000
 """Events in a row group, at least."""
 KINDS = pa.array([kind.name.lower() for kind in Kind])
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """How large a network."""
-
-    articles: int
-    readers: int
-    events: int
-    """About so many."""
-
-
-SIZES = {
-    "tiny": Size(200, 150, 5_000),
-    "small": Size(3_000, 4_000, 180_000),
-    "medium": Size(20_000, 40_000, 2_000_000),
-    "large": Size(100_000, 300_000, 20_000_000),
-    "huge": Size(1_000_000, 1_500_000, 100_000_000),
-}
 
 
 @dataclass(frozen=True, slots=True)

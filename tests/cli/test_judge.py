@@ -11,7 +11,8 @@ import pytest
 
 from data.importers.files import read
 from data.importers.run import import_articles, import_events
-from data.sample.generate import Size, generate
+from data.sample.generate import generate
+from data.sample.sizes import Size
 from data.store import Store
 
 END = 1_795_392_000

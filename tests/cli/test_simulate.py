@@ -78,7 +78,8 @@ def test_what_is_missing_is_one_sentence(typed, words, said):
 
 
 def test_a_service_that_is_away_is_one_sentence(typed, tmp_path):
-    from data.sample.generate import SIZES, generate
+    from data.sample.generate import generate
+    from data.sample.sizes import SIZES
 
     network = tmp_path / "network"
     generate(network, SIZES["tiny"], 1, int(time.time()))

@@ -15,7 +15,8 @@ from filelock import FileLock
 from cli import setup
 from data.importers.files import read
 from data.importers.run import import_articles, import_events
-from data.sample.generate import SIZES, generate
+from data.sample.generate import generate
+from data.sample.sizes import SIZES
 from data.store import Store
 from recsys.policy import Policy
 from training.knobs import GROUPS, Settings

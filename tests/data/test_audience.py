@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data.sample.audience import Audience, bias, load
-from data.sample.generate import SIZES, generate
+from data.sample.generate import generate
+from data.sample.sizes import SIZES
 from data.sample.traffic import BIAS
 from recsys.errors import DataError
 from recsys.types import ArticleId

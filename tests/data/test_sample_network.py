@@ -12,8 +12,9 @@ import pytest
 
 from cli import setup
 from data.sample import truth
-from data.sample.generate import ARTICLES, EVENTS, SIZES, Size, generate
+from data.sample.generate import ARTICLES, EVENTS, generate
 from data.sample.sites import SITE_IDS
+from data.sample.sizes import SIZES, Size
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
 
 END = 1_795_392_000

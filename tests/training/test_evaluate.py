@@ -8,7 +8,8 @@ import pytest
 
 from data.importers.files import read
 from data.importers.run import import_articles, import_events
-from data.sample.generate import SIZES, generate
+from data.sample.generate import generate
+from data.sample.sizes import SIZES
 from data.store import Store
 from recsys import metrics
 from recsys.bundle import Bundle

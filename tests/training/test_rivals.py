@@ -9,7 +9,8 @@ import pytest
 
 from data.importers.files import read
 from data.importers.run import import_articles, import_events
-from data.sample.generate import Size, generate
+from data.sample.generate import generate
+from data.sample.sizes import Size
 from data.store import Store
 from recsys.answers import Answers
 from recsys.history import History

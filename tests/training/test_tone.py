@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.importers.rows import article
-from data.sample.generate import Size, generate
+from data.sample.generate import generate
+from data.sample.sizes import Size
 from recsys.ids import Vocabulary
 from recsys.rules import Action, Aim, Rule
 from recsys.tables import TONES, Interactions

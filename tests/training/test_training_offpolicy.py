@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 
 from data.sample import truth
-from data.sample.generate import Size, generate
+from data.sample.generate import generate
+from data.sample.sizes import Size
 from data.sample.truth import Truth
 from recsys.errors import DataError
 from recsys.offpolicy import Cards, doubly_robust, ips, logged, self_normalised
