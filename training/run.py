@@ -19,10 +19,11 @@ from recsys.history import History
 from recsys.policy import Policy
 from recsys.tables import TONES
 from training.champion import Champion, champion
-from training.fit import NOBODY, code_version
+from training.fit import NOBODY
 from training.gate import Gate
 from training.growth import growth
 from training.learn import learn
+from training.parts import code_version
 from training.rivals import rivals
 from training.stages import Report, Stage, silent, stage
 from training.supply import supply
