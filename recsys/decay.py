@@ -1,7 +1,7 @@
 """Counts that fade: the one place where an event of the past loses weight with time."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -24,32 +24,48 @@ class Decayed:
         self._rate = math.log(2.0) / np.array(self.half_lives)
         self._landmark = np.full(len(self.half_lives), float(landmark))
         self._mass = np.zeros((len(self.half_lives), size), np.float64)
+        self._fresh = np.zeros((len(self.half_lives), 0), np.float64)
+        """Of the rows after those, with room to spare: the first may be mapped, and stay so."""
+        self._size = size
 
     def grow(self, size: int) -> None:
         """Make room for rows up to ``size``; new ones count 0."""
-        missing = size - self._mass.shape[1]
+        self._size = max(size, self._size)
+        missing = self._size - self._mass.shape[1] - self._fresh.shape[1]
         if missing > 0:
-            self._mass = np.pad(self._mass, ((0, 0), (0, missing)))
+            spare = max(missing, self._fresh.shape[1], 64)
+            self._fresh = np.pad(self._fresh, ((0, 0), (0, spare)))
 
     def add(self, rows: Int32, at: Int64, weight: Float64 | float = 1.0) -> None:
         """Count events on article ``rows`` int[m] at ``at`` int64[m] (UTC seconds), any order."""
         if len(rows) == 0:
             return
         self._move(float(at.max()))
-        for clock, rate in enumerate(self._rate):
-            exponent = rate * (at - self._landmark[clock])
-            np.add.at(self._mass[clock], rows, weight * np.exp(exponent))
+        first = self._mass.shape[1]
+        weights = np.broadcast_to(weight, len(rows))
+        for mass, chosen in ((self._mass, rows < first), (self._fresh, rows >= first)):
+            if not chosen.any():
+                continue
+            places = rows[chosen] - (0 if mass is self._mass else first)
+            for clock, rate in enumerate(self._rate):
+                exponent = rate * (at[chosen] - self._landmark[clock])
+                np.add.at(mass[clock], places, weights[chosen] * np.exp(exponent))
 
     def add_one(self, row: int, at: int, weight: float = 1.0) -> None:
         """Count one event; the same as ``add`` without the cost of arrays."""
         self._move(float(at))
-        self._mass[:, row] += weight * np.exp(self._rate * (at - self._landmark))
+        first = self._mass.shape[1]
+        mass, place = (self._mass, row) if row < first else (self._fresh, row - first)
+        mass[:, place] += weight * np.exp(self._rate * (at - self._landmark))
 
     def counts(self, now: int) -> Float64:
         """Return f64[H, A]: the decayed count of every article at ``now``, fastest clock first."""
         # Where ``now`` lies long before the landmark, the factor alone would overflow.
-        exponent = np.minimum(-self._rate * (now - self._landmark), LARGEST_EXPONENT)
-        decayed: Float64 = self._mass * np.exp(exponent)[:, None]
+        factor = np.exp(np.minimum(-self._rate * (now - self._landmark), LARGEST_EXPONENT))[:, None]
+        first = self._mass.shape[1]
+        decayed = np.empty((len(self.half_lives), self._size), np.float64)
+        np.multiply(self._mass, factor, out=decayed[:, :first])
+        np.multiply(self._fresh[:, : self._size - first], factor, out=decayed[:, first:])
         return decayed
 
     def set_back(self, seconds: float) -> None:
@@ -61,25 +77,47 @@ class Decayed:
         self._landmark -= seconds
 
     def copy(self) -> "Decayed":
-        """Return an independent copy, to be advanced by live events."""
-        return Decayed.of_arrays(self.arrays())
+        """Return an independent copy, to be advanced by live events.
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return the state as arrays, for a bundle."""
-        return {"mass": self._mass.copy(), "clock": np.array([self.half_lives, self._landmark])}
+        Of a mapped file it takes memory only where it is written to.
+        """
+        copy = Decayed.of_arrays(self.arrays(_own))
+        copy._landmark = self._landmark.copy()
+        return copy
+
+    def arrays(self, kept: Callable[[Float64], Float64] = np.copy) -> dict[str, np.ndarray]:
+        """Return the state as arrays, for a bundle; ``kept`` takes what is counted over."""
+        fresh = self._fresh[:, : self._size - self._mass.shape[1]]
+        mass = np.concatenate([self._mass, fresh], axis=1) if fresh.size else kept(self._mass)
+        return {"mass": mass, "clock": np.array([self.half_lives, self._landmark])}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Decayed":
-        """Restore what ``arrays`` returned; the arrays are copied, for counts move on."""
+        """Restore what ``arrays`` returned, without copying; to count on, take a ``copy``."""
         half_lives, landmark = arrays["clock"]
         counts = cls(0, 0, half_lives.tolist())
         counts._landmark = np.array(landmark)
-        counts._mass = np.array(arrays["mass"], np.float64)
+        counts._mass = arrays["mass"]
+        counts._size = counts._mass.shape[1]
         return counts
 
     def _move(self, latest: float) -> None:
         late = self._rate * (latest - self._landmark) > LARGEST_EXPONENT
         if late.any():
             shift = -self._rate[late] * (latest - self._landmark[late])
-            self._mass[late] *= np.exp(shift)[:, None]
+            for mass in (self._mass, self._fresh):
+                mass[late] *= np.exp(shift)[:, None]
             self._landmark[late] = latest
+
+
+def _own(mass: Float64) -> Float64:
+    """Return a copy that may be changed; one of a mapped file shares its pages until it is."""
+    mapped = mass.base
+    if isinstance(mapped, np.memmap) and mapped.shape == mass.shape and mapped.filename:
+        try:
+            return np.memmap(mapped.filename, mapped.dtype, "c", mapped.offset, mapped.shape).view(
+                np.ndarray
+            )
+        except OSError:  # the bundle was removed; who has it open keeps it
+            pass
+    return mass.copy()

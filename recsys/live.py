@@ -9,23 +9,23 @@ from typing import Any
 import numpy as np
 
 from recsys import stories, trending
-from recsys.arrays import Float32, Int32
+from recsys.arrays import Float32, Float64, Int32
 from recsys.bundle import Bundle
 from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
+from recsys.growing import Growing
 from recsys.readers import Readers
 from recsys.rules import Rule
 from recsys.rulings import Matcher, Rulings
 from recsys.segments import Segments
 from recsys.stories import Signatures, Tellings
-from recsys.tables import Catalogue
+from recsys.tables import CATALOGUE_COLUMNS, Catalogue
 from recsys.tone import lead_of
-from recsys.top import top
 from recsys.trending import LANDING, TrendBoard
 from recsys.trials import PRIOR, Trials, click_rate, trials
 from recsys.types import Article, ArticleId, Card, Event, Kind
-from recsys.view import View
+from recsys.view import Standing, View
 from recsys.visits import GAP
 
 
@@ -49,8 +49,8 @@ class LiveSettings:
     """Decayed impressions from which on its click rate is known well enough."""
 
 
-FORGETTING = 300
-"""Seconds between two clearances of what has faded."""
+SWEPT = 2
+"""Circumstances that are cleared of what has faded at each refresh: all of them in minutes."""
 SLEWED = 60
 """Seconds by which a clock may go back without anybody caring."""
 CACHED = 20_000
@@ -69,11 +69,12 @@ class Live:
         self.settings = settings or LiveSettings()
         self.trends = bundle.trends.copy()
         self.trends.grow(len(bundle.catalogue))
+        self._columns = {n: Growing(getattr(bundle.catalogue, n)) for n in CATALOGUE_COLUMNS}
         self.coread = bundle.coread.copy()
         self.segments = Segments()
         self._bundled_card = lru_cache(CACHED)(bundle.card)
         self._bundled_url = lru_cache(CACHED)(bundle.find_url)
-        self._forgot = 0
+        self._standing = Standing.nobody()
         self._readers = Readers(self.settings.readers)
         self._forgotten: set[int] = set()
         self._rules: tuple[Rule, ...] = ()
@@ -81,14 +82,19 @@ class Live:
         self._matcher = Matcher(bundle.cards)
         none = np.empty(0, np.int32)
         width = bundle.factors.articles.shape[1]
+        self._judged = Growing(bundle.judged)
+        self._withdrawn = Growing(np.zeros(len(bundle.catalogue), np.bool_))
+        self._vectors = Growing(bundle.vectors[:0])
+        self._factors = Growing(np.empty((0, width), np.float32))
+        self._signatures = Growing(bundle.signatures[:0])
         self.view = View(
             catalogue=bundle.catalogue,
-            withdrawn=np.zeros(len(bundle.catalogue), np.bool_),
+            withdrawn=self._withdrawn.now,
             cards={},
             urls={},
-            vectors=bundle.vectors[:0],
-            factors=np.empty((0, width), np.float32),
-            signatures=bundle.signatures[:0],
+            vectors=self._vectors.now,
+            factors=self._factors.now,
+            signatures=self._signatures.now,
             related=(),
             board=TrendBoard.empty().grown(len(bundle.catalogue)),
             newest=none,
@@ -128,9 +134,9 @@ class Live:
     def withdraw(self, ids: Iterable[ArticleId]) -> None:
         """Take articles out of every later answer; unknown ones are ignored."""
         rows = self.view.catalogue.ids.rows(str(id) for id in ids)
-        withdrawn = self.view.withdrawn.copy()
-        withdrawn[rows[rows >= 0]] = True
-        self.view = dataclasses.replace(self.view, withdrawn=withdrawn)
+        self.view = dataclasses.replace(
+            self.view, withdrawn=self._withdrawn.put(rows[rows >= 0], True)
+        )
 
     def observe(self, events: Iterable[Event]) -> None:
         """Count what readers opened and what boxes showed; unknown articles are skipped.
@@ -202,47 +208,55 @@ class Live:
         ahead = self.view.board.as_of - now
         if ahead > SLEWED:
             self.trends.set_back(ahead)
-        if abs(now - self._forgot) > FORGETTING:
-            self.segments.forget(now)
-            self._forgot = now
+        self.segments.forget(now, SWEPT)
         active = tuple(rule for rule in self._rules if rule.active(now))
         if active != self._active:
             self._active = active
             rulings = self._rulings(self.view.catalogue, self.view.cards)
             self.view = dataclasses.replace(self.view, rulings=rulings)
         view, settings = self.view, self.settings
-        catalogue = view.catalogue
-        there = view.shown(np.arange(len(catalogue), dtype=np.int32), now)
+        catalogue, standing = view.catalogue, self._stand(now)
+        voices, clicked, shown = self.trends.parts(now)
+        wanted = trending.demand(voices, clicked, shown)
+        wanted *= standing.up
         board = trending.board(
-            self.trends.counts(now) * there,
+            wanted,
             catalogue.site,
             now,
             per_site=settings.per_site,
             site_exponent=settings.site_exponent,
+            before=view.board.rows,
         )
-        newest = np.flatnonzero(there).astype(np.int32)
-        newest = newest[top(catalogue.published[newest], settings.pool)]
-        pool = np.fromiter(dict.fromkeys([*board.rows.tolist(), *newest.tolist()]), np.int32)
-        pool = pool[: settings.pool]
+        newest = standing.newest
+        later = newest[~np.isin(newest, board.rows)]
+        pool = np.concatenate([board.rows, later])[: settings.pool]
         self.view = dataclasses.replace(
             view,
             board=board,
             newest=newest,
             pool=pool,
             pool_factors=self.factors(pool),
-            **self._told_by_boxes(newest, now),
+            **self._told_by_boxes(newest, clicked[-1], shown[-1], now),
             story_share=np.bincount(
                 catalogue.story, weights=board.share, minlength=len(catalogue)
             ).astype(np.float32),
         )
 
-    def _told_by_boxes(self, newest: Int32, now: int) -> dict[str, Any]:
-        """Return the parts of a view that clicks and impressions in boxes decide.
+    def _stand(self, now: int) -> Standing:
+        """Return who is up at ``now``, found anew only when that may have changed."""
+        view, before = self.view, self._standing
+        if not before.holds(view, now):
+            self._standing = Standing.of(view, now, self.settings.pool, before.newest)
+        return self._standing
+
+    def _told_by_boxes(
+        self, newest: Int32, clicked: Float64, shown: Float64, now: int
+    ) -> dict[str, Any]:
+        """Return the parts of a view that clicks and impressions in boxes, f64[A], decide.
 
         On trial is what came lately and was shown little; sponsored articles never are.
         """
         catalogue = self.view.catalogue
-        clicked, shown = (part.counts(now)[-1] for part in (self.trends.clicked, self.trends.shown))
         rate = click_rate(float(clicked.sum()), float(shown.sum()))
         young = catalogue.published[newest] > now - self.settings.trial_age
         little = shown[newest] < self.settings.trial_shown
@@ -308,17 +322,15 @@ class Live:
     def _update(self, articles: Sequence[Article]) -> None:
         view = self.view
         rows = view.catalogue.ids.rows(str(a.id) for a in articles)
-        withdrawn = view.withdrawn.copy()
-        withdrawn[rows] = False
-        judged = view.judged.copy()
-        judged[rows] = self.bundle.tone.judge(_leads(articles))
-        catalogue = view.catalogue.updated(rows, articles)
+        names, columns = view.catalogue.described(articles)
+        changed: dict[str, Any] = {n: self._columns[n].put(rows, v) for n, v in columns.items()}
+        catalogue = dataclasses.replace(view.catalogue, **names, **changed)
         cards = {**view.cards, **_cards(rows, articles)}
         self.view = dataclasses.replace(
             view,
             catalogue=catalogue,
-            withdrawn=withdrawn,
-            judged=judged,
+            withdrawn=self._withdrawn.put(rows, False),
+            judged=self._judged.put(rows, self.bundle.tone.judge(_leads(articles))),
             cards=cards,
             rulings=self._rulings(catalogue, cards),
             urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
@@ -329,10 +341,8 @@ class Live:
         texts = [text_of(article) for article in articles]
         vectors = bundle.embedder.embed(texts)
         near, cosines = bundle.index.search(vectors, bundle.related.shape[1])
-        signatures = np.concatenate([view.signatures, stories.signatures(texts)])
-        catalogue = view.catalogue.extended(
-            articles, self._stories(signatures[len(view.signatures) :], near)
-        )
+        signatures = self._signatures.append(stories.signatures(texts))
+        catalogue = self._extended(articles, self._stories(signatures, near))
         first = len(view.catalogue)
         rows = np.arange(first, first + len(articles), dtype=np.int32)
         self.trends.grow(len(catalogue))
@@ -340,28 +350,40 @@ class Live:
         self.view = dataclasses.replace(
             view,
             catalogue=catalogue,
-            withdrawn=np.concatenate([view.withdrawn, np.zeros(len(articles), np.bool_)]),
+            withdrawn=self._withdrawn.append(np.zeros(len(articles), np.bool_)),
             cards=cards,
             rulings=self._rulings(catalogue, cards),
             urls={**view.urls, **{a.url: r for a, r in zip(articles, rows.tolist(), strict=True)}},
-            vectors=np.concatenate([view.vectors, vectors]),
-            factors=np.concatenate([view.factors, cold_factors(vectors, bundle.cold_map)]),
+            vectors=self._vectors.append(vectors),
+            factors=self._factors.append(cold_factors(vectors, bundle.cold_map)),
             signatures=signatures,
             related=(*view.related, *zip(near, cosines, strict=True)),
             board=view.board.grown(len(catalogue)),
             story_share=_grown(view.story_share, len(catalogue), 0.0),
-            tellings=Tellings.of(catalogue.story, catalogue.site),
+            tellings=view.tellings.extended(catalogue.story, catalogue.site),
             click_rate=_grown(view.click_rate, len(catalogue), click_rate(0.0, 0.0)),
             exposure=_grown(view.exposure, len(catalogue), 0.0),
-            judged=np.concatenate([view.judged, bundle.tone.judge(_leads(articles))]),
+            judged=self._judged.append(bundle.tone.judge(_leads(articles))),
         )
 
+    def _extended(self, articles: Sequence[Article], story: Int32) -> Catalogue:
+        """Return the catalogue with further articles, which tell ``story`` int32[m]."""
+        catalogue = self.view.catalogue
+        names, columns = catalogue.described(articles)
+        columns["story"] = story
+        ids = catalogue.ids.extended(str(article.id) for article in articles)
+        grown: dict[str, Any] = {n: self._columns[n].append(v) for n, v in columns.items()}
+        return dataclasses.replace(catalogue, ids=ids, **names, **grown)
+
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:
-        """Return int32[m]: the stories of articles about to be appended."""
+        """Return int32[m]: the stories of articles about to be appended.
+
+        ``signatures`` uint32[F + m, w] are of all that came after the bundle.
+        """
         bundled = len(self.bundle.catalogue)
-        fresh_signatures = np.concatenate([self.view.signatures, signatures])
+        known = len(self.view.signatures)
         story = list(self.view.catalogue.story[bundled:])
-        for place, signature in enumerate(signatures):
+        for place, signature in enumerate(signatures[known:]):
             row = bundled + len(story)
             told = stories.assign(
                 signature, near[place], self.bundle.signatures, self.bundle.catalogue.story, -1
@@ -369,11 +391,9 @@ class Live:
             if told < 0 and story:
                 # Copies mostly come out within hours, so both may be newer than the bundle.
                 earlier = np.arange(len(story), dtype=np.int32)
-                told = stories.assign(
-                    signature, earlier, fresh_signatures, np.array(story, np.int32), -1
-                )
+                told = stories.assign(signature, earlier, signatures, np.array(story, np.int32), -1)
             story.append(told if told >= 0 else row)
-        return np.array(story[len(self.view.signatures) :], np.int32)
+        return np.array(story[known:], np.int32)
 
 
 def _leads(articles: Sequence[Article]) -> list[str]:

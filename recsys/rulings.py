@@ -109,17 +109,13 @@ class Matcher:
             if rule.action == Action.STOP:
                 return catalogue.tellings(row)
             return np.array([row], np.int32)
-        if rule.aim == Aim.SECTION:
-            wanted = rule.value.strip().lower()
-            codes = [c for c, name in enumerate(catalogue.sections) if name.lower() == wanted]
-            return np.flatnonzero(np.isin(catalogue.section, codes)).astype(np.int32)
         key = rule.aim, rule.value
         if key not in self._found:
             self._found[key] = _bundled(self._cards, rule)
-        newer = _about(rule)
-        rows = [row for row in self._found[key].tolist() if row not in fresh]
-        rows += [row for row, card in fresh.items() if newer(card)]
-        return np.array(sorted(rows), np.int32)
+        newer, found = _about(rule), self._found[key]
+        changed = np.fromiter(fresh, np.int32, len(fresh))
+        rows = [row for row, card in fresh.items() if newer(card)]
+        return np.union1d(found[~np.isin(found, changed)], rows).astype(np.int32)
 
 
 def _ruled(matches: Sequence[tuple[Rule, Int32]], size: int) -> Ruled:
@@ -145,6 +141,9 @@ def _bundled(cards: pa.Table, rule: Rule) -> Int32:
         ]
         mask = pc.or_(*found).to_numpy(zero_copy_only=False)
         return np.flatnonzero(mask).astype(np.int32)
+    if rule.aim == Aim.SECTION:
+        same = pc.equal(pc.utf8_lower(cards["section"]), rule.value.strip().lower())
+        return np.flatnonzero(same.to_numpy(zero_copy_only=False)).astype(np.int32)
     column = cards[f"{rule.aim}s"].combine_chunks()
     same = pc.equal(pc.utf8_lower(pc.list_flatten(column)), rule.value.strip().lower())
     rows = pc.list_parent_indices(column).filter(same).to_numpy(zero_copy_only=False)
@@ -153,6 +152,8 @@ def _bundled(cards: pa.Table, rule: Rule) -> Int32:
 
 def _about(rule: Rule) -> Callable[[Card], bool]:
     wanted = rule.value.strip().lower()
+    if rule.aim == Aim.SECTION:
+        return lambda card: card.section.lower() == wanted
     if rule.aim == Aim.AUTHOR:
         return lambda card: wanted in (name.lower() for name in card.authors)
     if rule.aim == Aim.TAG:

@@ -26,6 +26,7 @@ class Segments:
 
     def __init__(self) -> None:
         self._counts: OrderedDict[str, dict[int, tuple[float, int]]] = OrderedDict()
+        self._unswept: list[str] = []
 
     def add(self, segment: str, row: int, at: int) -> None:
         """Count one opening of an article; events may come in any order."""
@@ -38,18 +39,23 @@ class Segments:
         if len(self._counts) > MOST:
             self._counts.popitem(last=False)
 
-    def forget(self, now: int) -> None:
-        """Drop what has faded away; meant for every few minutes."""
-        for segment, counts in list(self._counts.items()):
+    def forget(self, now: int, most: int = MOST) -> None:
+        """Drop what has faded away, in the ``most`` circumstances that were not looked at longest.
+
+        Few at a time: in one go it would keep answers waiting.
+        """
+        self._unswept = self._unswept or list(self._counts)
+        for segment in self._unswept[:most]:
             kept = {
                 row: (count, as_of)
-                for row, (count, as_of) in counts.items()
+                for row, (count, as_of) in self._counts.get(segment, {}).items()
                 if count * _fading(now - as_of) > FAINT
             }
             if kept:
                 self._counts[segment] = kept
             else:
-                del self._counts[segment]
+                self._counts.pop(segment, None)
+        del self._unswept[:most]
 
     def lift(self, segments: tuple[str, ...], rows: Int32, share: Float32, now: int) -> Float32:
         """Return f32[k]: how much likelier readers in these circumstances open ``rows`` int32[k].

@@ -105,6 +105,22 @@ class Tellings:
         shared = np.flatnonzero(counts[story] > 1)
         return cls(counts, np.unique(story[shared].astype(np.int64) * SITES + site[shared]))
 
+    def extended(self, story: Int32, site: Int16) -> "Tellings":
+        """Return the tellings of these articles and further ones: ``of`` all, found sooner.
+
+        ``story`` int32[A'] and ``site`` int16[A'] are of all, those known already first.
+        """
+        fresh = story[len(self.counts) :]
+        counts = np.concatenate([self.counts, np.zeros(len(fresh), np.int32)])
+        np.add.at(counts, fresh, 1)
+        shared = np.unique(fresh[counts[fresh] > 1])
+        if not len(shared):
+            return Tellings(counts, self.told)
+        rows = np.flatnonzero(np.isin(story, shared))
+        return Tellings(
+            counts, np.union1d(self.told, story[rows].astype(np.int64) * SITES + site[rows])
+        )
+
     def at(self, story: Int32, site: int) -> Bool:
         """Return bool[k]: whether ``story`` int32[k], told more than once, is told at ``site``."""
         wanted = story.astype(np.int64) * SITES + site

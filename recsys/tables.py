@@ -1,6 +1,5 @@
 """Validated, frozen columns: the only shape in which facts reach the mathematics."""
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,7 +78,7 @@ class Catalogue:
         """
         if story is None:
             story = np.arange(len(self), len(self) + len(articles), dtype=np.int32)
-        names, columns = self._described(articles)
+        names, columns = self.described(articles)
         columns["story"] = story
         grown: dict[str, Any] = {
             name: np.concatenate([getattr(self, name), np.asarray(columns[name], dtype)])
@@ -88,19 +87,7 @@ class Catalogue:
         ids = self.ids.extended(str(a.id) for a in articles)
         return Catalogue(ids=ids, **names, **grown)
 
-    def updated(self, rows: Int32, articles: Sequence[Article]) -> "Catalogue":
-        """Return a new catalogue in which ``rows`` int32[m] describe ``articles`` [m] anew.
-
-        Ids and stories stay.
-        """
-        names, columns = self._described(articles)
-        changed: dict[str, Any] = {}
-        for name, values in columns.items():
-            changed[name] = getattr(self, name).copy()
-            changed[name][rows] = values
-        return dataclasses.replace(self, **names, **changed)
-
-    def _described(self, articles: Sequence[Article]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def described(self, articles: Sequence[Article]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the grown name tables, and the columns of ``articles`` but for their story."""
         names = {
             "sites": _grown(self.sites, (a.site for a in articles)),

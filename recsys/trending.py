@@ -41,7 +41,11 @@ class Trends:
 
     def counts(self, now: int) -> Float64:
         """Return f64[H, A]: the demand for every article at ``now``, fastest clock first."""
-        return demand(self.voices.counts(now), self.clicked.counts(now), self.shown.counts(now))
+        return demand(*self.parts(now))
+
+    def parts(self, now: int) -> tuple[Float64, Float64, Float64]:
+        """Return f64[H, A] thrice: voices, clicked and shown at ``now``, fastest clock first."""
+        return self.voices.counts(now), self.clicked.counts(now), self.shown.counts(now)
 
     def set_back(self, seconds: float) -> None:
         """Take what was counted for so much older: see ``Decayed.set_back``."""
@@ -50,7 +54,10 @@ class Trends:
 
     def copy(self) -> "Trends":
         """Return an independent copy, to be advanced by live events."""
-        return Trends.of_arrays(self.arrays())
+        trends = Trends(0, 0, self.half_lives)
+        for name in PARTS:
+            setattr(trends, name, getattr(self, name).copy())
+        return trends
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the state as arrays, for a bundle."""
@@ -62,7 +69,7 @@ class Trends:
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, np.ndarray]) -> "Trends":
-        """Restore what ``arrays`` returned; the arrays are copied, for counts move on."""
+        """Restore what ``arrays`` returned, without copying; to count on, take a ``copy``."""
         trends = cls(0, 0, arrays["voices.clock"][0].tolist())
         for part in PARTS:
             own = {name: arrays[f"{part}.{name}"] for name in ("mass", "clock")}
@@ -202,9 +209,18 @@ STEADY = np.float32(1e-4)
 
 
 def board(
-    counts: Float64, site: Int16, as_of: int, *, per_site: int, site_exponent: float
+    counts: Float64,
+    site: Int16,
+    as_of: int,
+    *,
+    per_site: int,
+    site_exponent: float,
+    before: Int32 | None = None,
 ) -> TrendBoard:
     """Rank the articles that trend, the best ``per_site`` of each site; ties by row.
+
+    ``before`` int32[k] are what trended a moment ago, if known: whatever they are, the board is the
+    same, but is found sooner where they are nearly the same still.
 
     ``counts`` f64[H, A] are decayed readers and ``site`` int16[A] site codes. An article's score is
     ``share / share(site) ** site_exponent``, normalised: 0 ranks by plain volume, so that the
@@ -212,11 +228,12 @@ def board(
     """
     share = shares(counts)
     now = share[0]
-    opened = now > 0
-    found = [np.flatnonzero(opened & (site == code)) for code in np.unique(site)]
-    best = [rows[top(now[rows], per_site)] for rows in found]
-    rows = np.concatenate([np.empty(0, np.int64), *best])
     totals = np.bincount(site, weights=now, minlength=1)
+    floor = _floors(now, site, len(totals), per_site, before)
+    rows = np.flatnonzero(now >= floor.take(site))
+    own, score = site[rows], now[rows]
+    best = [rows[own == code][top(score[own == code], per_site)] for code in np.unique(own)]
+    rows = np.concatenate([np.empty(0, np.int64), *best])
     scores = now[rows] / totals[site[rows]] ** site_exponent
     order = np.lexsort((rows, -scores))
     rows, scores = rows[order], scores[order]
@@ -233,6 +250,21 @@ def board(
         rows=rows.astype(np.int32),
         scores=scores.astype(np.float32),
     )
+
+
+def _floors(now: Float64, site: Int16, sites: int, per_site: int, before: Int32 | None) -> Float64:
+    """Return f64[S]: by site, a score that its best ``per_site`` reach; above 0, for one more.
+
+    As many as that trended before, and have not all fallen: so the best are no worse than they.
+    """
+    floor = np.full(sites, np.nextafter(0.0, 1.0))
+    if before is None or not len(before):
+        return floor
+    least = np.full(sites, np.inf)
+    np.minimum.at(least, site[before], now[before])
+    known = np.bincount(site[before], minlength=sites) >= per_site
+    floor[known] = np.maximum(floor[known], least[known])
+    return floor
 
 
 def chart(

@@ -10,9 +10,10 @@ from recsys.arrays import Bool, Float32, Int8, Int32
 from recsys.rulings import Rulings
 from recsys.stories import Signatures, Tellings
 from recsys.tables import Catalogue
+from recsys.top import top
 from recsys.trending import TrendBoard
 from recsys.trials import Trials
-from recsys.types import Card
+from recsys.types import NEVER, Card
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,12 +59,12 @@ class View:
     rulings: Rulings
     """What editors' rules say."""
 
-    def shown(self, rows: Int32, now: int) -> Bool:
+    def shown(self, rows: Int32 | slice, now: int) -> Bool:
         """Return bool[k]: which rows are up at ``now``, and blocked on no site."""
         up = functools.reduce(np.logical_and, self.filters(rows, now).values())
         return up & ~self.rulings.everywhere.blocked[rows]
 
-    def filters(self, rows: Int32, now: int) -> dict[str, Bool]:
+    def filters(self, rows: Int32 | slice, now: int) -> dict[str, Bool]:
         """Return by name of a reason, bool[k]: which rows are up as far as it goes."""
         catalogue = self.catalogue
         return {
@@ -71,3 +72,49 @@ class View:
             "expired": catalogue.expires[rows] > now,
             "withdrawn": ~self.withdrawn[rows],
         }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Standing:
+    """Who is up, for as long as nobody and no clock changes it."""
+
+    basis: tuple[object, ...]
+    """The columns that it was found by."""
+    since: int
+    until: int
+    """UTC seconds: when the next article is due to come or to go."""
+    up: Bool
+    """bool[A]: up, and blocked on no site."""
+    newest: Int32
+    """int32[k]: the latest of them, newest first."""
+
+    @classmethod
+    def nobody(cls) -> "Standing":
+        """Return the standing of no articles, which never holds."""
+        return cls((), 0, 0, np.empty(0, np.bool_), np.empty(0, np.int32))
+
+    @classmethod
+    def of(cls, view: View, now: int, pool: int, before: Int32) -> "Standing":
+        """Return who is up at ``now``, and the ``pool`` newest of them; ties by row.
+
+        ``before`` int32[k] were the newest a moment ago, if known: they make it quicker.
+        """
+        published, expires = view.catalogue.published, view.catalogue.expires
+        up = view.shown(slice(None), now)
+        still = before[up[before]]
+        late = up & (published >= published[still].min()) if len(still) >= pool else up
+        rows = np.flatnonzero(late).astype(np.int32)
+        until = min(
+            int(moments.min(initial=NEVER, where=moments > now)) for moments in (published, expires)
+        )
+        return cls(_basis(view), now, until, up, rows[top(published[rows], pool)])
+
+    def holds(self, view: View, now: int) -> bool:
+        """Return whether it does so at ``now``."""
+        same = all(a is b for a, b in zip(self.basis, _basis(view), strict=False))
+        return bool(self.basis) and same and self.since <= now < self.until
+
+
+def _basis(view: View) -> tuple[object, ...]:
+    catalogue, blocked = view.catalogue, view.rulings.everywhere.blocked
+    return catalogue.published, catalogue.expires, view.withdrawn, blocked

@@ -1,5 +1,7 @@
 """Counts equal a naive sum of decayed events, whatever the order and times of the events."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,30 @@ def test_arrays_restore_the_same_counts_and_a_copy_lives_alone() -> None:
     copy.add_one(1, NOW)
     assert counts.counts(NOW).tolist() == [[0, 1], [0, 1]]
     assert copy.counts(NOW).tolist() == [[0, 2], [0, 2]]
+
+
+def test_a_copy_of_a_mapped_file_leaves_the_file_alone_and_outlives_it(tmp_path: Path) -> None:
+    counts = Decayed(3, NOW, CLOCKS)
+    counts.add_one(1, NOW)
+    arrays = counts.arrays()
+    path = tmp_path / "mass.npy"
+    np.save(path, arrays["mass"])
+    mapped = np.load(path, mmap_mode="r").view(np.ndarray)
+    opened = Decayed.of_arrays({**arrays, "mass": mapped})
+    content = path.read_bytes()
+    copy = opened.copy()
+    copy.add_one(1, NOW)
+    copy.grow(5)
+    copy.add(np.array([0, 4, 4]), np.array([NOW, NOW, NOW]))
+    path.unlink()
+    late = opened.copy()
+    late.add_one(2, NOW)
+    assert copy.counts(NOW)[0].tolist() == [1, 2, 0, 0, 2]
+    assert late.counts(NOW)[0].tolist() == [0, 1, 1]
+    assert opened.counts(NOW)[0].tolist() == [0, 1, 0]
+    path.write_bytes(content)
+    assert np.load(path).tolist() == arrays["mass"].tolist()
+    assert Decayed.of_arrays(copy.arrays()).counts(NOW).tolist() == copy.counts(NOW).tolist()
 
 
 def test_growing_makes_room_for_articles_that_were_not_counted() -> None:

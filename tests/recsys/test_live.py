@@ -11,7 +11,10 @@ from recsys import coread, trending
 from recsys.bundle import Bundle, Manifest
 from recsys.ids import Vocabulary
 from recsys.live import Live, LiveSettings
+from recsys.rules import Action, Aim, Rule
+from recsys.stories import Tellings
 from recsys.tables import Interactions
+from recsys.trials import PRIOR, click_rate
 from recsys.types import NEVER, Article, ArticleId, Event, Kind
 from recsys.view import View
 from recsys.visits import GAP
@@ -273,6 +276,99 @@ def test_what_is_withdrawn_expired_or_not_yet_out_does_not_trend(live: Live) -> 
         assert sorted(view.board.rows.tolist()) == there
         assert sorted(view.newest.tolist()) == there
         assert sorted(view.pool.tolist()) == there
+
+
+number = st.integers(0, COUNT + 3)
+change = st.one_of(
+    st.tuples(st.just("add"), number, st.integers(-50, 50), st.integers(1, 90), st.booleans()),
+    st.tuples(st.just("withdraw"), number),
+    st.tuples(st.just("block"), st.sampled_from(["site0/a0", "site1/a9", "food"])),
+    st.tuples(st.just("read"), number, st.integers(0, 20)),
+    st.tuples(st.just("shown"), number, st.integers(0, 20)),
+    st.tuples(st.just("wait"), st.integers(-30, 60)),
+)
+
+
+@settings(max_examples=60)
+@given(changes=st.lists(change, max_size=25), few=st.booleans())
+def test_whatever_changed_a_refresh_finds_what_a_naive_one_would(
+    unread: Bundle, changes: list, few: bool
+) -> None:
+    live = Live(unread, LiveSettings(per_site=1 + few, pool=3, trial_shown=2.0))
+    known = {str(one.id): one for one in ARTICLES}
+    gone, rules, now = set(), [], NOW
+    for step, (kind, what, *more) in enumerate(changes):
+        one = article(what) if kind in ("add", "withdraw", "read", "shown") else None
+        if kind == "add":
+            ahead, lasts, food = more
+            at = now + ahead
+            one = article(what, published=at, expires=at + lasts, section="food" if food else "")
+            live.add([one])
+            known[str(one.id)] = one
+            gone.discard(str(one.id))
+        elif kind == "withdraw":
+            live.withdraw([one.id])
+            gone |= {str(one.id)} & known.keys()
+        elif kind == "block":
+            aim = Aim.SECTION if what == "food" else Aim.ARTICLE
+            rules = [*rules, Rule(f"r{step}", Action.BLOCK, aim, what)]
+            live.rule(rules)
+        elif kind == "wait":
+            now += what
+        else:
+            seen = Kind.IMPRESSION if kind == "shown" else Kind.CLICK
+            slate = "box" if kind == "shown" or more[0] % 3 == 0 else ""
+            live.observe([click(one.id, now - more[0], f"v{step}", kind=seen, slate=slate)])
+        live.refresh(now)
+    live.refresh(now)
+    _agrees_with_a_naive_refresh(live, known, gone, {rule.value for rule in rules}, now)
+
+
+def _agrees_with_a_naive_refresh(
+    live: Live, known: dict[str, Article], gone: set[str], blocked: set[str], now: int
+) -> None:
+    view, limits = live.view, live.settings
+    ids = list(view.catalogue.ids)
+    assert set(ids) == set(known)
+    up = {
+        row
+        for row, id in enumerate(ids)
+        if known[id].published <= now < known[id].expires
+        and id not in gone
+        and not blocked & {id, known[id].section}
+    }
+    counts = live.trends.counts(now)
+    counts[:, [row for row in range(len(ids)) if row not in up]] = 0
+    share = trending.shares(counts)
+    assert view.board.share == pytest.approx(share[0], rel=1e-5, abs=1e-12)
+    assert view.board.usual == pytest.approx(share[-1], rel=1e-5, abs=1e-12)
+    ranked = sorted((row for row in up if share[0][row] > 0), key=lambda r: (-share[0][r], r))
+    site = [id.partition("/")[0] for id in ids]
+    best = {
+        row
+        for code in set(site)
+        for row in [r for r in ranked if site[r] == code][: limits.per_site]
+    }
+    assert set(view.board.rows.tolist()) == best
+    newest = sorted(up, key=lambda row: (-known[ids[row]].published, row))[: limits.pool]
+    assert view.newest.tolist() == newest
+    pool = list(dict.fromkeys([*view.board.rows.tolist(), *newest]))[: limits.pool]
+    assert view.pool.tolist() == pool
+    assert np.array_equal(view.pool_factors, live.factors(np.array(pool, np.int32)))
+    stories = view.catalogue.story
+    for story in set(stories.tolist()):
+        together = share[0][stories == story].sum()
+        assert view.story_share[story] == pytest.approx(together, rel=1e-5, abs=1e-12)
+    clicked, shown = (part.counts(now)[-1] for part in (live.trends.clicked, live.trends.shown))
+    rate = click_rate(clicked.sum(), shown.sum())
+    assert view.click_rate == pytest.approx((clicked + PRIOR * rate) / (shown + PRIOR), rel=1e-5)
+    assert view.exposure == pytest.approx(shown, rel=1e-5)
+    tellings = Tellings.of(stories, view.catalogue.site)
+    assert view.tellings.counts.tolist() == tellings.counts.tolist()
+    assert view.tellings.told.tolist() == tellings.told.tolist()
+    for row, id in enumerate(ids):
+        assert view.catalogue.published[row] == known[id].published
+        assert view.catalogue.sections[view.catalogue.section[row]] == known[id].section
 
 
 def test_withdrawing_before_the_article_is_known_does_not_bar_it(live: Live) -> None:

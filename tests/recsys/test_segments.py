@@ -47,6 +47,17 @@ def test_what_has_faded_is_forgotten_without_being_missed() -> None:
     assert not counts._counts
 
 
+def test_a_few_circumstances_at_a_time_are_all_looked_at_in_turn() -> None:
+    counts = Segments()
+    for number in range(5):
+        counts.add(f"os:{number}", 0, NOW - 100 * 3600)
+    left = []
+    for _ in range(3):
+        counts.forget(NOW, 2)
+        left.append(len(counts._counts))
+    assert left == [3, 1, 0]
+
+
 def test_invented_circumstances_push_out_only_the_least_recent() -> None:
     counts = Segments()
     for n in range(segments.MOST + 50):

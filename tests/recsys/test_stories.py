@@ -105,6 +105,20 @@ def test_who_tells_a_story_is_known_where_more_than_one_does():
     assert not Tellings.of(story[:0], site[:0]).at(story, 0).any()
 
 
+@given(
+    told=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 2)), max_size=12),
+    known=st.integers(0, 12),
+)
+def test_further_tellings_make_what_all_of_them_would(told: list, known: int):
+    # an article's story is its own row or that of an earlier one
+    story = np.array([min(wish, row) for row, (wish, _) in enumerate(told)], np.int32)
+    site = np.array([site for _, site in told], np.int16)
+    grown = Tellings.of(story[:known], site[:known]).extended(story, site)
+    whole = Tellings.of(story, site)
+    assert grown.counts.tolist() == whole.counts.tolist()
+    assert grown.told.tolist() == whole.told.tolist()
+
+
 def test_real_duplicates_are_found_without_joining_other_news():
     shared = Path(os.environ.get("RECSYS_SHARED", Path(__file__).parents[3] / "shared"))
     path = shared / "data/bbc/articles.parquet"

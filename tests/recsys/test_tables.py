@@ -41,17 +41,6 @@ def test_extending_leaves_the_smaller_catalogue_as_it_was() -> None:
     assert grown.story.tolist() == [0, 1]
 
 
-def test_updating_describes_a_row_anew_and_keeps_its_story() -> None:
-    catalogue = Catalogue.of([NEWS, GUIDE], story=np.array([0, 0], np.int32))
-    later = catalogue.updated(
-        np.array([1], np.int32), [dataclasses.replace(GUIDE, expires=500, section="food")]
-    )
-    assert later.expires[1] == 500
-    assert later.sections[later.section[1]] == "food"
-    assert later.story.tolist() == [0, 0]
-    assert catalogue.expires[1] > 500
-
-
 def test_the_same_article_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="daily/a/1"):
         Catalogue.of([NEWS, NEWS])

@@ -102,6 +102,27 @@ def test_board_keeps_the_best_of_each_site() -> None:
     assert board([7, 7, 7, 7], [0, 0, 0, 1], per_site=2).rows.tolist() == [0, 1, 3]
 
 
+@given(
+    counts=st.lists(st.integers(0, 4), min_size=9, max_size=9),
+    site=st.lists(st.integers(0, 2), min_size=9, max_size=9),
+    before=st.lists(st.integers(0, 8), unique=True),
+    per_site=st.integers(1, 4),
+)
+def test_what_trended_before_makes_no_difference_to_the_board(
+    counts: list[int], site: list[int], before: list[int], per_site: int
+) -> None:
+    found, again = (
+        board(counts, site, per_site=per_site, before=known)
+        for known in (None, np.array(before, np.int32))
+    )
+    assert found.rows.tolist() == again.rows.tolist()
+    assert found.scores.tolist() == again.scores.tolist()
+    for code in range(3):
+        own = sorted((-n, row) for row, n in enumerate(counts) if n and site[row] == code)
+        kept = [row for row in found.rows.tolist() if site[row] == code]
+        assert kept == [row for _, row in own[:per_site]]
+
+
 def test_board_is_empty_where_nothing_was_opened() -> None:
     assert len(board([0, 0], [0, 0]).rows) == 0
     assert len(board([], []).rows) == 0
