@@ -1,20 +1,22 @@
 """Turns an article's text into a vector whose inner products say how related two articles are."""
 
+import functools
 import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Float32
 from recsys.errors import BundleCorrupt, BundleIncompatible, ConfigError
 from recsys.types import Article
+
+if TYPE_CHECKING:  # half a second to load, which whoever embeds nothing need not wait for
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 
 class Embedder(Protocol):
@@ -62,9 +64,6 @@ class TfidfSvd:
         self.idf = idf
         self.axes = axes
         self.dims = int(axes.shape[1])
-        self._vectorizer = _vectorizer(vocabulary={t: i for i, t in enumerate(self.terms)})
-        if self.terms:
-            self._vectorizer.idf_ = idf
 
     @classmethod
     def fit(cls, texts: Sequence[str], dims: int = 64, seed: int = 0) -> "TfidfSvd":
@@ -73,6 +72,8 @@ class TfidfSvd:
         Of more than ``SAMPLE`` texts every n-th is read. Where there are fewer than ``dims``
         documents or terms, the axes that they cannot fill are zero: the width is always ``dims``.
         """
+        from sklearn.utils.extmath import randomized_svd
+
         chosen = texts[:: max(1, -(-len(texts) // SAMPLE))]
         rare = min(3, 1 + len(chosen) // FEW)
         vectorizer = _vectorizer(min_df=rare, max_features=MOST_TERMS)
@@ -88,6 +89,12 @@ class TfidfSvd:
         axes[:, :rank] = (found * (weight / weight[0])[:, None]).T
         terms = vectorizer.get_feature_names_out().tolist()
         return cls(terms, vectorizer.idf_.astype(np.float32), axes)
+
+    @functools.cached_property
+    def _vectorizer(self) -> "TfidfVectorizer":
+        made = _vectorizer(vocabulary={t: i for i, t in enumerate(self.terms)})
+        made.idf_ = self.idf
+        return made
 
     def embed(self, texts: Sequence[str]) -> Float32:
         """Return f32[n, dims] as ``Embedder.embed`` says."""
@@ -214,12 +221,21 @@ def tokens(text: str) -> list[str]:
     return found
 
 
+@functools.cache
+def stop_words() -> frozenset[str]:
+    """Return the English words that tell nothing."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return frozenset(ENGLISH_STOP_WORDS)
+
+
 def _features(text: str) -> Iterator[str]:
     title, _, body = text[:LONGEST].partition("\n")
+    idle = stop_words()
     for part, count in ((title, TITLE_COUNT), (body, 1)):
         previous = ""
         for word in tokens(part):
-            if word in ENGLISH_STOP_WORDS:
+            if word in idle:
                 continue
             yield from (word,) * count
             # two words in a row tell more than each; unspaced scripts have their pairs already
@@ -228,7 +244,9 @@ def _features(text: str) -> Iterator[str]:
             previous = word if word < UNSPACED else ""
 
 
-def _vectorizer(**settings: Any) -> TfidfVectorizer:
+def _vectorizer(**settings: Any) -> "TfidfVectorizer":
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     return TfidfVectorizer(analyzer=_features, sublinear_tf=True, dtype=np.float32, **settings)
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -32,6 +31,8 @@ def signatures(texts: Sequence[str]) -> Signatures:
     Broder (1997), On the resemblance and containment of documents. Rows of texts that are too
     short are filled with ``BLANK``.
     """
+    from datasketch import MinHash  # and with it most of SciPy
+
     result = np.full((len(texts), WIDTH), BLANK, np.uint32)
     blank = MinHash(WIDTH, seed=1, scheme="affine32", hashfunc=_hash)
     for row, text in enumerate(texts):

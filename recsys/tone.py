@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 from scipy.special import expit
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from recsys.arrays import Float32, Int8
-from recsys.embed import UNSPACED, tokens
+from recsys.embed import UNSPACED, stop_words, tokens
 from recsys.errors import BundleCorrupt, ConfigError
 from recsys.tables import TONES
 from recsys.types import Article, Tone
@@ -159,11 +158,11 @@ class ToneModel:
                     row = rows.get(" ".join(part[place : place + size]))
                     if row is not None and place + size <= len(part):
                         counts[row] += times
-        length = SHORT
+        length, idle = SHORT, stop_words()
         for word, count in every.items():
             if word in rows:
                 counts[rows[word]] += count
-            if word not in ENGLISH_STOP_WORDS:
+            if word not in idle:
                 length += _damped(count) ** 2 * (1.0 if word < UNSPACED else UNSPACED_SHARE)
         return dict(sorted(counts.items())), math.sqrt(length)
 
@@ -209,10 +208,11 @@ def term_of(phrase: str) -> str:
 
 def candidates(text: str) -> Iterable[str]:
     """Return the terms of a text that a model may learn: words, and two in a row."""
+    idle = stop_words()
     for part, _ in _parts(text):
         previous = ""
         for word in part:
-            plain = "" if word in ENGLISH_STOP_WORDS else word
+            plain = "" if word in idle else word
             if plain:
                 yield plain
                 if previous and plain < UNSPACED:

@@ -13,9 +13,8 @@ from recsys.tables import Interactions
 from recsys.top import top
 from recsys.types import Kind, Window
 from recsys.visits import openings
+from recsys.weights import TREND_HALF_LIVES as HALF_LIVES
 
-HALF_LIVES = (300.0, 1800.0, 6 * 3600.0, 7 * 86_400.0)
-"""Seconds: minutes tell what breaks, the week tells what a quiet site reads."""
 LANDING = 0.25
 """Voice of the first opening of a visit: a search or a front page chose it, not a reader here."""
 

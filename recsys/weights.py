@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from recsys.tables import Interactions
 
 TREND_HALF_LIVES = (300.0, 1800.0, 6 * 3600.0, 7 * 86_400.0)
-"""Seconds: the clocks of what trends, the last minutes', the hour's, the day's and the week's."""
+"""Seconds: minutes tell what breaks, the week tells what a quiet site reads."""
 COREAD_HALF_LIVES = (1800.0, 14 * 86_400.0)
 """Seconds: what leads where in this hour's news, and what belongs together for weeks."""
 COREAD_WIDTH = 300
