@@ -7,18 +7,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from data.places import PIECE, Place, readable
 from recsys import manifest, shelf
-from recsys.errors import BundleCorrupt, BundleError, BundleMissing, Busy, ConfigError
+from recsys.errors import BundleCorrupt, BundleError, BundleMissing, Busy
 from recsys.manifest import Manifest
 from recsys.shelf import Pointer
-
-if TYPE_CHECKING:  # a fifth of a second to load, which every command would wait for
-    from pyarrow.fs import FileSystem
 
 KEEP = 5
 """Bundles that stay, here and there: the current one and those that were current before it."""
@@ -27,7 +23,6 @@ ASIDE = ".pull-"
 _SEEN = ".depot"
 """File of the depot's pointer as it was when it was last taken over."""
 _POINTER = "current"
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +109,13 @@ def earlier(root: Path, url: str = "") -> list[str]:
     return shelf.history(root)[1:] if url else shelf.earlier(root)
 
 
-class _Place:
-    """A folder of a file system; names are relative to it."""
-
-    def __init__(self, url: str) -> None:
-        from pyarrow import ArrowException
-
-        self._shown = _shown(url)
-        try:
-            self._fs, self._path = _resolve(url)
-        except (ArrowException, ImportError, ValueError) as error:
-            raise ConfigError(
-                f"[bundles] url = {self._shown!r} is not usable: {error}; expected the address of"
-                " a folder, as s3://bucket/recsys or file:///mnt/bundles"
-            ) from error
-
-    def __str__(self) -> str:
-        return self._shown
+class _Place(Place):
+    """The folder of a depot."""
 
     def pointer(self) -> Pointer:
         """Return what the depot points at; raises ``BundleCorrupt`` where that cannot be read."""
         try:
-            with self._fs.open_input_stream(self._at(_POINTER)) as stream:
-                text = stream.read().decode("utf-8", "replace")
+            text = self.read(_POINTER).decode("utf-8", "replace")
         except FileNotFoundError:
             return Pointer()
         found = Pointer.parse(text)
@@ -146,31 +125,11 @@ class _Place:
             )
         return found
 
-    def has(self, name: str) -> bool:
-        return bool(self._fs.get_file_info(self._at(name)).is_file)
-
-    def write(self, name: str, content: bytes) -> None:
-        """Write a file at once: an object store shows an object when it is whole."""
-        whole = self._fs.type_name != "local"
-        path = self._at(name)
-        aside = path if whole else f"{path}{secrets.token_hex(4)}"
-        self._make_folder(path)
-        with self._fs.open_output_stream(aside) as stream:
-            stream.write(content)
-        if not whole:
-            self._fs.move(aside, path)
-
-    def put(self, source: Path, name: str) -> None:
-        path = self._at(name)
-        self._make_folder(path)
-        with source.open("rb") as read, self._fs.open_output_stream(path) as stream:
-            shutil.copyfileobj(read, stream, _PIECE)
-
     def get(self, name: str, target: Path, most: int) -> None:
         """Copy a file, and no more of it than its manifest says: a disk has an end."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        with self._fs.open_input_stream(self._at(name)) as stream, target.open("wb") as written:
-            while most > 0 and (piece := stream.read(min(most, _PIECE))):
+        with self.fs.open_input_stream(self.at(name)) as stream, target.open("wb") as written:
+            while most > 0 and (piece := stream.read(min(most, PIECE))):
                 written.write(piece)
                 most -= len(piece)
 
@@ -178,67 +137,22 @@ class _Place:
         """Remove bundles that are not ``kept``, and what an interrupted push has left."""
         from pyarrow.fs import FileSelector
 
-        for found in self._fs.get_file_info(FileSelector(self._path, allow_not_found=True)):
+        for found in self.fs.get_file_info(FileSelector(self.path, allow_not_found=True)):
             if _ID.fullmatch(found.base_name) and found.base_name not in kept:
                 if self.has(f"{found.base_name}/{manifest.NAME}"):  # first: it is no bundle then
-                    self._fs.delete_file(self._at(f"{found.base_name}/{manifest.NAME}"))
-                self._fs.delete_dir(self._at(found.base_name))
-
-    def _at(self, name: str) -> str:
-        return f"{self._path}/{name}"
-
-    def _make_folder(self, path: str) -> None:
-        if self._fs.type_name not in _FLAT:
-            self._fs.create_dir(path.rpartition("/")[0], recursive=True)
+                    self.fs.delete_file(self.at(f"{found.base_name}/{manifest.NAME}"))
+                self.fs.delete_dir(self.at(found.base_name))
 
 
-_FLAT = frozenset({"s3", "gcs", "abfs"})
-"""Object stores: they have no folders that one must make."""
 _ID = re.compile(r"\d{8,}T\d{6}Z-[0-9a-f]{10}")
 """Names that ``Manifest.sealed`` gives: whatever else lies in a bucket is not ours to remove."""
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[_Place]:
-    """Turn whatever a file system says into a ``BundleError`` that names the depot."""
-    from pyarrow import ArrowException
-
-    place = _Place(url)
-    try:
+    place = _Place(url, "[bundles] url")
+    with readable(place, "depot", BundleError):
         yield place
-    except (OSError, ArrowException) as error:
-        # S3 errors repeat the whole answer; their first line says enough.
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise BundleError(
-            f"the depot {place} failed: {reason}; check that it is up and that this machine may"
-            " read and write there, and try again"
-        ) from error
-
-
-def _resolve(url: str) -> "tuple[FileSystem, str]":
-    """Return a file system and the folder in it; Arrow's own where it has one, else fsspec's."""
-    import fsspec
-    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
-
-    if "://" not in url:
-        raise ValueError("it names no file system")
-    if urlsplit(url).scheme in _ARROW:
-        system, path = FileSystem.from_uri(url)
-    else:
-        other, path = fsspec.core.url_to_fs(url)
-        system = PyFileSystem(FSSpecHandler(other))
-    if not path.strip("/"):
-        raise ValueError("it names no folder")
-    return system, path.rstrip("/")
-
-
-_ARROW = frozenset({"s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss", "file"})
-
-
-def _shown(url: str) -> str:
-    """Return an address without what may be a secret: user, password and query."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def _fetch(place: _Place, id: str, root: Path) -> None:

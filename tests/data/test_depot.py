@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
-from data import depot
+from data import depot, places
 from recsys import manifest, shelf
 from recsys.bundle import Bundle, Manifest, write
 from recsys.errors import BundleCorrupt, BundleError, BundleMissing, Busy, ConfigError
@@ -100,7 +100,7 @@ def publish(trainer, url) -> Callable[[int], str]:
 
 
 def opened(url: str) -> tuple[fs.FileSystem, str]:
-    return depot._resolve(url)
+    return places.resolve(url)
 
 
 def spoil(url: str, name: str, content: bytes) -> None:
