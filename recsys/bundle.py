@@ -18,7 +18,7 @@ from recsys.coread import CoRead
 from recsys.embed import Embedder, TfidfSvd
 from recsys.errors import BundleCorrupt, BundleError, LibraryMissing
 from recsys.factors import Factors
-from recsys.ids import Vocabulary
+from recsys.ids import Hashed, Packed, Vocabulary
 from recsys.index import ArticleIndex
 from recsys.manifest import Manifest, verify
 from recsys.ranker import Ranker
@@ -91,6 +91,8 @@ class Bundle:
     """What corrects the fusion of sources; without one, fusion ranks alone."""
     unranked: str = ""
     """Why the ranker that it was written with cannot be used here; empty where nothing is amiss."""
+    urls: Hashed | None = field(default=None, repr=False)
+    """Rows by address; None before format 5, and until it was written."""
 
     @property
     def id(self) -> str:
@@ -106,7 +108,11 @@ class Bundle:
 
     def find_url(self, url: str) -> int:
         """Return the row of the article at an address, -1 where it is unknown."""
-        return int(pc.index(self.cards["url"], url).as_py())
+        known = self.cards["url"]
+        if self.urls is None:
+            return int(pc.index(known, url).as_py())
+        key = url.encode("utf-8", "surrogatepass")
+        return self.urls.find(key, lambda row: bool(known[row].as_py() == url))
 
     @classmethod
     def empty(cls, dims: int = 64, factors: int = 64) -> "Bundle":
@@ -216,6 +222,12 @@ def _arrays(bundle: Bundle) -> Iterator[tuple[str, np.ndarray]]:
     for name in ("visitors", "articles", "gram"):
         yield f"factors.{name}", getattr(bundle.factors, name)
     yield "factors.scale", np.array([bundle.factors.alpha, bundle.factors.regularization])
+    for name, array in bundle.catalogue.ids.arrays().items():
+        yield f"ids.{name}", array
+    for name, array in bundle.visitors.arrays().items():
+        yield f"visitors.{name}", array
+    for name, array in Hashed.of(bundle.cards["url"].to_pylist()).arrays().items():
+        yield f"urls.{name}", array
     yield "reads.start", bundle.reads.start
     yield "reads.rows", bundle.reads.rows
     for part in ("trends", "coread"):
@@ -230,7 +242,6 @@ def _write_files(bundle: Bundle, folder: Path) -> None:
     for name, array in _arrays(bundle):
         np.save(folder / f"{name}.npy", array, allow_pickle=False)
     _write_table(folder / "cards.arrow", bundle.cards)
-    _write_strings(folder / "visitors.arrow", bundle.visitors)
     for name in _NAMES:
         _write_strings(folder / f"{name}.arrow", getattr(bundle.catalogue, name))
     bundle.index.save(folder / "graph.faiss")
@@ -255,7 +266,7 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         return {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
 
     cards = _read_table(folder / "cards.arrow")
-    ids = pc.binary_join_element_wise(cards["site"], cards["key"], "/").to_pylist()
+    packed = "ids.text.npy" in stated.files  # since format 5
     names: dict[str, Any] = {name: _read_strings(folder / f"{name}.arrow") for name in _NAMES}
     tastes = part("factors")
     alpha, regularization = tastes.pop("scale").tolist()
@@ -263,9 +274,15 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
     ranker, unranked = _read_ranker(folder, stated)
     return Bundle(
         manifest=stated,
-        catalogue=Catalogue(ids=Vocabulary(ids), **names, **part("catalogue")),
+        catalogue=Catalogue(
+            ids=Vocabulary(base=Packed(**part("ids"))) if packed else _joined(cards),
+            **names,
+            **part("catalogue"),
+        ),
         cards=cards,
-        visitors=_read_strings(folder / "visitors.arrow"),
+        visitors=Vocabulary(base=Packed(**part("visitors")))
+        if packed
+        else _read_strings(folder / "visitors.arrow"),
         vectors=vectors,
         signatures=arrays["signatures"],
         embedder=embed.load(stated.embedder, folder / "embedder"),
@@ -281,7 +298,13 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         judged=arrays["judged"],
         ranker=ranker,
         unranked=unranked,
+        urls=Hashed(**part("urls")) if packed else None,
     )
+
+
+def _joined(cards: pa.Table) -> Vocabulary:
+    """Return the ids of articles, as bundles before format 5 keep them."""
+    return Vocabulary(pc.binary_join_element_wise(cards["site"], cards["key"], "/").to_pylist())
 
 
 RANKER = "ranker"
@@ -300,13 +323,20 @@ def _read_ranker(folder: Path, stated: Manifest) -> tuple[Ranker | None, str]:
 def _shapes(bundle: Bundle) -> dict[str, int]:
     return {
         "articles": len(bundle.catalogue),
-        "stories": len(np.unique(bundle.catalogue.story)),
+        "stories": _distinct(bundle.catalogue.story),
         "visitors": len(bundle.visitors),
         "reads": len(bundle.reads.rows),
         "dims": int(bundle.vectors.shape[1]),
         "factors": int(bundle.factors.articles.shape[1]),
         "related": int(bundle.related.shape[1]),
     }
+
+
+def _distinct(story: Int32) -> int:
+    """Return how many values there are; codes, mostly below their number, need no sorting."""
+    if len(story) and story.min() >= 0 and story.max() < 2 * len(story):
+        return int(np.count_nonzero(np.bincount(story)))
+    return len(np.unique(story))
 
 
 def _mapped(path: Path) -> np.ndarray:

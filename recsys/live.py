@@ -218,7 +218,7 @@ class Live:
         catalogue, standing = view.catalogue, self._stand(now)
         voices, clicked, shown = self.trends.parts(now)
         wanted = trending.demand(voices, clicked, shown)
-        wanted *= standing.up
+        wanted[:, standing.down] = 0.0
         board = trending.board(
             wanted,
             catalogue.site,

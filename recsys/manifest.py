@@ -14,9 +14,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from recsys.errors import BundleCorrupt, BundleIncompatible, BundleMissing
 
-FORMAT = 4
+FORMAT = 5
 """Rises when an older version could not read a newer bundle."""
-READABLE = (3, FORMAT)
+READABLE = (3, 4, FORMAT)
 """What this version reads: a new release must serve on from the bundle of the one before."""
 NAME = "manifest.json"
 UNSAVED = "unsaved"
@@ -77,7 +77,7 @@ class Manifest:
         """Return the manifest as JSON, its last key the SHA-256 of all the rest."""
         values = dataclasses.asdict(self)
         values["files"] = {n: file._asdict() for n, file in sorted(self.files.items())}
-        if self.format < FORMAT:  # to the byte as it was written
+        if self.format < 4:  # to the byte as it was written
             values = {name: value for name, value in values.items() if name not in _SINCE_4}
         return _json({**values, "sha256": hashlib.sha256(_json(values)).hexdigest()})
 
@@ -104,7 +104,7 @@ def read(folder: Path) -> Manifest:
     if found not in READABLE:
         raise BundleIncompatible(
             f"bundle {folder.name} has format {found!r}; this version reads"
-            f" {' and '.join(map(str, READABLE))}:"
+            f" {', '.join(map(str, READABLE))}:"
             " train anew with: recsys train"
         )
     try:

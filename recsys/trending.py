@@ -92,11 +92,13 @@ def demand(
     impression is known each weighs 1. Inverse propensity weighting, smoothed (Schnabel et al.,
     2016).
     """
-    even = clicked / (shown + prior)
+    even = np.add(shown, prior)
+    np.divide(clicked, even, out=even)
     total, weighted = clicked.sum(axis=1), even.sum(axis=1)
     scale = np.divide(total, weighted, out=np.zeros_like(total), where=weighted > 0)
-    result: Float64 = voices + even * scale[:, None]
-    return result
+    even *= scale[:, None]
+    even += voices
+    return even
 
 
 def fit(
@@ -150,8 +152,11 @@ def shares(counts: Float64, patience: float = PATIENCE) -> Float64:
     slower = counts[-1] / totals[-1] if totals[-1] > 0 else np.zeros(counts.shape[1])
     for clock in range(len(counts) - 1, -1, -1):
         if clock < len(counts) - 1:
-            slower = (counts[clock] + patience * slower) / (totals[clock] + patience)
-        result[clock] = slower
+            slower = np.multiply(slower, patience, out=result[clock])
+            slower += counts[clock]
+            slower /= totals[clock] + patience
+        else:
+            result[clock] = slower
     return result
 
 

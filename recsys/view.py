@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Int8, Int32
+from recsys.arrays import Bool, Float32, Int8, Int32, Int64
 from recsys.rulings import Rulings
 from recsys.stories import Signatures, Tellings
 from recsys.tables import Catalogue
@@ -83,15 +83,15 @@ class Standing:
     since: int
     until: int
     """UTC seconds: when the next article is due to come or to go."""
-    up: Bool
-    """bool[A]: up, and blocked on no site."""
+    down: Int64
+    """int64[d]: who is not, or is blocked on every site."""
     newest: Int32
     """int32[k]: the latest of them, newest first."""
 
     @classmethod
     def nobody(cls) -> "Standing":
         """Return the standing of no articles, which never holds."""
-        return cls((), 0, 0, np.empty(0, np.bool_), np.empty(0, np.int32))
+        return cls((), 0, 0, np.empty(0, np.int64), np.empty(0, np.int32))
 
     @classmethod
     def of(cls, view: View, now: int, pool: int, before: Int32) -> "Standing":
@@ -107,7 +107,7 @@ class Standing:
         until = min(
             int(moments.min(initial=NEVER, where=moments > now)) for moments in (published, expires)
         )
-        return cls(_basis(view), now, until, up, rows[top(published[rows], pool)])
+        return cls(_basis(view), now, until, np.flatnonzero(~up), rows[top(published[rows], pool)])
 
     def holds(self, view: View, now: int) -> bool:
         """Return whether it does so at ``now``."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -238,6 +239,53 @@ def test_a_bundle_of_the_format_before_is_read_and_knows_neither_recipe_nor_verd
     assert (stated.format, stated.recipe, stated.verdict) == (3, {}, {})
     assert stated.judged == "not judged"
     np.testing.assert_array_equal(open_bundle(folder).vectors, made.vectors)
+
+
+def before_format_5(folder: Path) -> Path:
+    """Make of a bundle what format 4 wrote: ids were in one table, and joined when it was read."""
+    stated = manifest.read(folder)
+    for part in ("ids", "visitors", "urls"):
+        for file in folder.glob(f"{part}.*.npy"):
+            file.unlink()
+    ids = pa.table({"id": pa.array(["ann", "bob", "cy"], pa.string())})
+    path = str(folder / "visitors.arrow")
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, ids.schema) as writer:
+        writer.write_table(ids)
+    described = {name: manifest.describe(path) for name, path in manifest.walk(folder).items()}
+    sealed = dataclasses.replace(stated, format=4).sealed(described)
+    (folder / "manifest.json").write_bytes(sealed.dump())
+    return folder.rename(folder.parent / sealed.id)
+
+
+def test_a_bundle_of_format_4_is_read_and_written_anew(tmp_path):
+    folder = before_format_5(write(make(), tmp_path))
+    assert verify(folder).format == 4
+    opened = open_bundle(folder)
+    assert opened.manifest.recipe == {}
+    assert list(opened.catalogue.ids) == [str(a.id) for a in ARTICLES]
+    assert list(opened.visitors) == ["ann", "bob", "cy"]
+    assert opened.find_url(ARTICLES[4].url) == 4
+    current = dataclasses.replace(opened.manifest, format=manifest.FORMAT)
+    again = open_bundle(write(dataclasses.replace(opened, manifest=current), tmp_path))
+    assert list(again.catalogue.ids) == list(opened.catalogue.ids)
+    assert again.find_url(ARTICLES[4].url) == 4
+
+
+def test_an_article_is_found_by_id_and_by_address(folder):
+    opened = open_bundle(folder)
+    for row, article in enumerate(ARTICLES):
+        assert opened.catalogue.ids.row(str(article.id)) == row
+        assert opened.find_url(article.url) == row
+    assert opened.find_url("https://site0.example/nowhere") == -1
+    assert opened.find_url("\ud800") == -1
+    assert opened.catalogue.ids.row("site0/nowhere") == opened.visitors.row("eve") == -1
+
+
+def test_of_two_articles_at_one_address_the_first_is_found(tmp_path):
+    twice = [dataclasses.replace(a, url=ARTICLES[5].url) for a in ARTICLES]
+    made = dataclasses.replace(make(), cards=cards_of(twice))
+    opened = open_bundle(write(made, tmp_path))
+    assert opened.find_url(ARTICLES[5].url) == made.find_url(ARTICLES[5].url) == 0
 
 
 def test_a_bundle_of_a_later_format_says_what_to_do(tmp_path):
