@@ -20,6 +20,7 @@ from cli import (
     evaluate,
     experiment,
     explain,
+    exports,
     imports,
     jobs,
     judge,
@@ -60,6 +61,7 @@ app.add_typer(experiment.app, name="experiment")
 app.add_typer(tone.app, name="tone")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(imports.app, name="import")
+app.add_typer(exports.app, name="export")
 app.add_typer(sample.app, name="sample")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(keys.app, name="keys")
