@@ -81,7 +81,7 @@ def events(
     from data.importers.run import import_events
 
     setup: Setup = context.obj
-    one = functools.partial(import_events, hide=setup.load_keyring().hide)
+    one = functools.partial(import_events, keyring=setup.load_keyring())
     _import_files(setup, names, format, json, one)
 
 
@@ -141,7 +141,7 @@ def dataset(
             first = import_articles(store, found, name, setup.var, now, progress)
         with _progress(f"{name} events") as progress:
             second = import_events(
-                store, happened, name, setup.var, now, progress, hide=setup.load_keyring().hide
+                store, happened, name, setup.var, now, progress, keyring=setup.load_keyring()
             )
     if not first.read + second.read:
         raise DataError(f"there is no row in {directory}")

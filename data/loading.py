@@ -7,7 +7,7 @@ event, and no two can.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -28,47 +28,55 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from data import partitions
+from data.records import Columns, picked
 from data.schema import articles, event_ids, events
 
 Rows = Sequence[Mapping[str, Any]]
 """Columns of each row by name, all of them."""
 KEY = ("site", "key")
+_NAMES = ", ".join(f'"{column.name}"' for column in events.c)
+_PLACES = ", ".join("?" * len(events.c))
+ONCE = f"INSERT INTO events ({_NAMES}) VALUES ({_PLACES}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
+"""How SQLite takes an event; composed once, as it costs more than a small batch."""
 FEW = 100
 """Articles up to which a table to copy them into costs more than it saves."""
 
 
-def add_events(connection: Connection, rows: Rows) -> int:
+def add_events(connection: Connection, columns: Columns) -> int:
     """Add events but for those whose id is known; of several with one id the first counts.
 
     Returns how many were added. The transaction holds the clock of events: see ``store.advance``.
     """
-    if not rows:
+    ids, moments = columns["id"], columns["at"]
+    if not ids:
         return 0
     if connection.dialect.name == "sqlite":
         # Handed to the driver as it is: translating each row costs as much as writing it.
-        once = sqlite.insert(events).on_conflict_do_nothing(index_elements=["id"])
-        words: Any = once.compile(dialect=connection.dialect)
-        values = list(map(itemgetter(*words.positiontup), rows))
-        return connection.exec_driver_sql(str(words), values).rowcount
+        values = list(zip(*(columns[column.name] for column in events.c), strict=True))
+        return connection.exec_driver_sql(ONCE, values).rowcount
     # In the order of ids: neighbours in the index are written one after the other.
-    ordered = sorted({row["id"]: row["at"] for row in reversed(rows)}.items())
+    first = dict(zip(reversed(ids), reversed(moments), strict=True))
+    ordered = sorted(first.items())
     # As one text each: the driver writes arrays element by element, which takes as long as COPY.
-    ids, moments = b"".join(id for id, _ in ordered), ",".join(str(at) for _, at in ordered)
+    told = b"".join(id for id, _ in ordered), ",".join(str(at) for _, at in ordered)
     with _cursor(connection) as cursor:
         came = cursor.execute(
             "INSERT INTO event_ids SELECT substr(%b::bytea, (16 * n - 15)::int, 16), at"
             " FROM unnest(string_to_array(%s, ',')::bigint[]) WITH ORDINALITY AS told(at, n)"
             " ON CONFLICT DO NOTHING RETURNING id",
-            (ids, moments),
+            told,
             binary=True,
         )
         wanted = {id for (id,) in came.fetchall()}
-    # Each once, as an id leaves the set with its first row.
-    fresh = [r for r in rows if r["id"] in wanted and not wanted.remove(r["id"])]  # type: ignore[func-returns-value]
-    if fresh:
-        partitions.ensure(connection, [row["at"] for row in fresh], int(time.time()))
-        _copy(connection, events, fresh)
-    return len(fresh)
+    new = len(wanted)
+    if new < len(ids):
+        # Each once, as an id leaves the set with its first row.
+        fresh = [id in wanted and not wanted.remove(id) for id in ids]  # type: ignore[func-returns-value]
+        columns = picked(columns, fresh)
+    if new:
+        partitions.ensure(connection, columns["at"], int(time.time()))
+        _copy(connection, events, zip(*(columns[c.name] for c in events.c), strict=True))
+    return new
 
 
 def remove_events(connection: Connection, which: ColumnElement[bool]) -> int:
@@ -94,7 +102,7 @@ def upsert_articles(connection: Connection, rows: Rows) -> None:
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming (LIKE articles) ON COMMIT DELETE ROWS"
     )
     incoming = articles.to_metadata(type(articles.metadata)(), name="incoming")
-    _copy(connection, incoming, rows)
+    _copy(connection, incoming, _values(incoming, rows))
     put = put.from_select([column.name for column in articles.c], select(incoming))
     connection.execute(put.on_conflict_do_update(index_elements=KEY, set_=new))
 
@@ -108,8 +116,8 @@ def fill(connection: Connection, table: Table, rows: Rows) -> None:
         return
     if table is events:
         partitions.ensure(connection, [row["at"] for row in rows], int(time.time()))
-        _copy(connection, event_ids, rows)
-    _copy(connection, table, rows)
+        _copy(connection, event_ids, _values(event_ids, rows))
+    _copy(connection, table, _values(table, rows))
 
 
 TYPES = {
@@ -123,16 +131,20 @@ TYPES = {
 """What PostgreSQL calls the types of columns; the others are texts."""
 
 
-def _copy(connection: Connection, table: Table, rows: Rows) -> None:
+def _values(table: Table, rows: Rows) -> Iterator[tuple[Any, ...]]:
+    return map(itemgetter(*(column.name for column in table.c)), rows)
+
+
+def _copy(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Copy rows of values, in the order of the table's columns."""
     quoted = connection.dialect.identifier_preparer.quote
     names = ", ".join(quoted(column.name) for column in table.c)
     types = [TYPES.get(type(column.type), "text") for column in table.c]
-    values = itemgetter(*(column.name for column in table.c))
     into = f"COPY {quoted(table.name)} ({names}) FROM STDIN (FORMAT BINARY)"
     with _cursor(connection) as cursor, cursor.copy(into) as copy:
         copy.set_types(types)
         for row in rows:
-            copy.write_row(values(row))
+            copy.write_row(row)
 
 
 def _cursor(connection: Connection) -> Any:

@@ -1,12 +1,17 @@
 """Translates between the values of the engine and the rows of the store."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
 from recsys.types import Article, ArticleId, Event, Kind, Tone
+
+Columns = Mapping[str, Sequence[Any]]
+"""The values of rows by name of the column, each in the order of the rows."""
 
 
 def article_row(article: Article) -> dict[str, Any]:
@@ -29,28 +34,32 @@ def digest_of(id: str) -> bytes:
     return hashlib.blake2b(id.encode(), digest_size=16).digest()
 
 
-def event_row(event: Event, seq: int) -> dict[str, Any]:
-    """Return the columns of an event with its number of arrival."""
+def event_columns(events: Sequence[Event]) -> Columns:
+    """Return the columns of events, all but their numbers of arrival."""
     return {
-        "seq": seq,
-        "id": digest_of(event.id),
-        "kind": int(event.kind),
-        "site": event.article.site,
-        "key": event.article.key,
-        "at": event.at,
-        "visitor": event.visitor,
-        "session": event.session,
-        "seen_on": event.seen_on,
-        "dwell": event.dwell,
-        "slate": event.slate,
-        "position": event.position,
-        "context": "|".join(event.context),
-        "propensity": event.propensity,
-        "arm": event.arm,
-        "source": event.source,
-        "bundle": event.bundle,
-        "placement": event.placement,
+        "id": [digest_of(event.id) for event in events],
+        "kind": [int(event.kind) for event in events],
+        "site": [event.article.site for event in events],
+        "key": [event.article.key for event in events],
+        "at": [event.at for event in events],
+        "visitor": [event.visitor for event in events],
+        "session": [event.session for event in events],
+        "seen_on": [event.seen_on for event in events],
+        "dwell": [event.dwell for event in events],
+        "slate": [event.slate for event in events],
+        "position": [event.position for event in events],
+        "context": ["|".join(event.context) for event in events],
+        "propensity": [event.propensity for event in events],
+        "arm": [event.arm for event in events],
+        "source": [event.source for event in events],
+        "bundle": [event.bundle for event in events],
+        "placement": [event.placement for event in events],
     }
+
+
+def picked(columns: Columns, which: Sequence[object]) -> Columns:
+    """Return the rows of which something true is said."""
+    return {name: list(compress(values, which)) for name, values in columns.items()}
 
 
 def event_of(row: Row[Any]) -> Event:

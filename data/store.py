@@ -1,7 +1,7 @@
 """Keeps articles and events, and hands them out whole to training or piecemeal to a service."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from data import database, loading, partitions
-from data.records import article_of, article_row, event_of, event_row
+from data.records import Columns, article_of, article_row, event_columns, event_of, picked
 from data.schema import articles, clocks, erasures, events
 from recsys.errors import DataError
 from recsys.types import Article, ArticleId, Event
@@ -151,17 +151,22 @@ class Store:
         Nor does one that an erased visitor left before the erasure: no import of an old file and no
         late beacon brings a reader back.
         """
+        return self.put_columns(map(event_columns, _batches(rows, EVENT_BATCH)))
+
+    def put_columns(self, batches: Iterable[Columns]) -> Counts:
+        """Do the same with events that come by columns, as ``records.event_columns`` has them."""
         counts = Counts()
-        for batch in _batches(rows, EVENT_BATCH):
+        for batch in _gathered(batches, EVENT_BATCH):
+            size = len(batch["id"])
             with self.writing() as connection:
-                if len(batch) > BATCH:
+                if size > BATCH:
                     database.make_room(connection)
                 # First: an erasure that is under way is waited for, or waits for this.
-                first = advance(connection, "event_seq", len(batch))
+                first = advance(connection, "event_seq", size)
                 kept = _without_erased(connection, batch)
-                values = [event_row(event, seq) for seq, event in enumerate(kept, first)]
-                new = loading.add_events(connection, values)
-            counts += Counts(new=new, same=len(batch) - new)
+                seq = range(first, first + len(kept["id"]))
+                new = loading.add_events(connection, {**kept, "seq": seq})
+            counts += Counts(new=new, same=size - new)
         return counts
 
     def erase(self, visitor: str, at: int, also: Also | None = None) -> int:
@@ -335,6 +340,21 @@ def _batches(rows: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
         yield batch
 
 
+def _gathered(batches: Iterable[Columns], size: int) -> Iterator[Columns]:
+    """Yield the same rows in batches of ``size``, or of more where one has more."""
+    held: dict[str, list[Any]] = {}
+    count = 0
+    for batch in batches:
+        for name, values in batch.items():
+            held.setdefault(name, []).extend(values)
+        count += len(batch["id"])
+        if count >= size:
+            yield held
+            held, count = {}, 0
+    if count:
+        yield held
+
+
 def advance(connection: Connection, clock: str, by: int) -> int:
     """Take ``by`` numbers from a clock and return the first; others wait until the commit."""
     last = connection.execute(
@@ -346,14 +366,17 @@ def advance(connection: Connection, clock: str, by: int) -> int:
     return int(last) - by + 1
 
 
-def _without_erased(connection: Connection, batch: Sequence[Event]) -> list[Event]:
+def _without_erased(connection: Connection, batch: Columns) -> Columns:
     """Return the events but for those that their visitor wanted erased."""
     newest = select(erasures.c.visitor, func.max(erasures.c.at)).group_by(erasures.c.visitor)
-    visitors = {event.visitor for event in batch} - {""}
+    visitors = set(batch["visitor"]) - {""}
     if len(visitors) < FEW:
         newest = newest.where(erasures.c.visitor.in_(visitors))
     until = {row[0]: row[1] for row in connection.execute(newest)} if visitors else {}
-    return [event for event in batch if event.at > until.get(event.visitor, -math.inf)]
+    if until.keys().isdisjoint(visitors):
+        return batch
+    told = zip(batch["at"], batch["visitor"], strict=True)
+    return picked(batch, [at > until.get(visitor, -math.inf) for at, visitor in told])
 
 
 FEW = 1_000

@@ -81,13 +81,13 @@ def _parts(value: Any) -> list[str]:
 def _reads(directory: Path) -> Iterator[Batch]:
     sessions = _Sessions()
     for batch in _logged(directory):
-        out = Batch(source=batch.source, done=batch.done, broken=batch.broken)
+        rows, lines = list[dict[str, Any]](), list[int]()
         for line, event in zip(batch.lines, batch.rows, strict=True):
             session = sessions.of(event)
             if "id" in event:
-                out.lines.append(line)
-                out.rows.append(_read(event, session))
-        yield out
+                lines.append(line)
+                rows.append(_read(event, session))
+        yield Batch(rows, lines, batch.broken, batch.source, batch.done)
 
 
 def _read(event: dict[str, Any], session: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from data.importers.files import Batch, parquet_batches
 
@@ -26,12 +27,12 @@ def _articles(directory: Path) -> Iterator[Batch]:
     published: Counter[str] = Counter()
     number = 0
     for table, done in parquet_batches(directory / FILE, COLUMNS):
-        batch = Batch(done=done)
+        rows, lines = list[dict[str, Any]](), list[int]()
         for row in table.to_pylist():
             number += 1
             section = row["section"]
-            batch.lines.append(number)
-            batch.rows.append(
+            lines.append(number)
+            rows.append(
                 row
                 | {
                     "site": f"bbc-{section}",
@@ -41,4 +42,4 @@ def _articles(directory: Path) -> Iterator[Batch]:
                 }
             )
             published[section] += 1
-        yield batch
+        yield Batch(rows, lines, done=done)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from data.importers.formats import STDIN, Format, format_of
+from data.importers.table import Table
 from recsys.errors import DataError
 
 BATCH = 5_000
@@ -25,9 +26,9 @@ LONGEST_LINE = 16 * 2**20
 
 @dataclass(slots=True)
 class Batch:
-    """Rows as dicts without absent values, the line or row number of each, counted from 1."""
+    """Rows, the line or row number of each, counted from 1."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: Sequence[dict[str, Any]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     broken: list[tuple[int, str, str]] = field(default_factory=list)
     """Line, reason and text of what is no row at all."""
@@ -79,7 +80,7 @@ def read(name: str, format: Format | None = None) -> Iterator[Batch]:
 
 
 def _read_jsonl(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
-    batch, done = Batch(), 0
+    batch, rows, done = Batch(), list[dict[str, Any]](), 0
     for number, text in enumerate(_lines_of(file), 1):
         done += len(text)
         if number == 1:
@@ -90,13 +91,19 @@ def _read_jsonl(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
         if reason:
             batch.broken.append((number, reason, text[:500].decode("utf-8", "replace").strip()))
         else:
-            batch.rows.append(_present(row))
+            rows.append(row)
             batch.lines.append(number)
-        if len(batch) == BATCH:
-            batch.done = done / size if size else 0.0
-            yield batch
-            batch = Batch()
-    yield from _last(batch)
+        if len(rows) + len(batch.broken) == BATCH:
+            yield from _full(batch, Table.of(rows), done / size if size else 0.0)
+            batch, rows = Batch(), []
+    yield from _full(batch, Table.of(rows), 1.0)
+
+
+def _full(batch: Batch, rows: Table, done: float) -> Iterator[Batch]:
+    """Yield a batch with its rows, unless there is nothing in it."""
+    batch.rows, batch.done = rows, done
+    if batch:
+        yield batch
 
 
 def _lines_of(file: BinaryIO) -> Iterator[bytes]:
@@ -119,12 +126,6 @@ def _parsed(text: bytes) -> tuple[dict[str, Any], str]:
     return row, ""
 
 
-def _present(row: dict[str, Any]) -> dict[str, Any]:
-    if None in row.values():
-        return {name: value for name, value in row.items() if value is not None}
-    return row
-
-
 def _read_csv(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
     # What is not UTF-8 becomes a surrogate, which no column accepts: a fault of its row only.
     text = TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
@@ -144,27 +145,33 @@ def _read_csv(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
 
 
 def _csv_batches(rows: Any, header: list[str], file: BinaryIO, size: int) -> Iterator[Batch]:
-    batch = Batch()
+    batch, found, width = Batch(), list[list[str]](), len(header)
     for cells in rows:
-        if not cells:
+        count = len(cells)
+        if not count:
             continue
-        if len(cells) > len(header):
-            reason = f"has {len(cells)} cells under {len(header)} columns"
+        if count > width:
+            reason = f"has {count} cells under {width} columns"
             batch.broken.append((rows.line_num, reason, ",".join(cells)[:500]))
         else:
-            batch.rows.append({c: v for c, v in zip(header, cells, strict=False) if v})
+            found.append(cells if count == width else cells + [""] * (width - count))
             batch.lines.append(rows.line_num)
-        if len(batch) == BATCH:
-            batch.done = file.tell() / size if size else 0.0
-            yield batch
-            batch = Batch()
-    yield from _last(batch)
+        if len(found) + len(batch.broken) == BATCH:
+            yield from _full(batch, _cells(found, header), file.tell() / size if size else 0.0)
+            batch, found = Batch(), []
+    yield from _full(batch, _cells(found, header), 1.0)
 
 
-def _last(batch: Batch) -> Iterator[Batch]:
-    if batch:
-        batch.done = 1.0
-        yield batch
+def _cells(found: list[list[str]], header: list[str]) -> Table:
+    """Return the table of rows of cells; an empty cell is absent."""
+    columns = zip(header, zip(*found, strict=True), strict=False)
+    return Table(
+        {
+            name: [cell or None for cell in cells] if "" in cells else list(cells)
+            for name, cells in columns
+        },
+        len(found),
+    )
 
 
 def _read_parquet(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
@@ -175,10 +182,7 @@ def _read_parquet(name: str, file: BinaryIO, size: int) -> Iterator[Batch]:
     number = 1
     for table, done in parquet_batches(Path(name)):
         columns = [_python(column, name) for column in table.columns]
-        names = table.schema.names
-        rows = [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
-        if any(column.null_count for column in table.columns):
-            rows = [_present(row) for row in rows]
+        rows = Table(dict(zip(table.schema.names, columns, strict=True)), len(table))
         yield Batch(rows, list(range(number, number + len(rows))), done=done)
         number += len(rows)
 

@@ -58,14 +58,14 @@ def _first(path: Path) -> _First:
 def _articles(directory: Path) -> Iterator[Batch]:
     first = _first(directory / BEHAVIORS).article
     start = min(first.values(), default=0)
-    batch = Batch(source=NEWS)
+    batch, rows = Batch(source=NEWS), list[dict[str, Any]]()
     for number, cells, done in _rows(directory / NEWS, 8):
         if not cells[0]:
             batch.broken.append((number, "expected 8 columns parted by tabs", cells[1]))
             continue
         key, section, subsection, title, abstract, url, *_ = cells
         batch.lines.append(number)
-        batch.rows.append(
+        rows.append(
             {
                 "site": SITE,
                 "key": key,
@@ -78,18 +78,18 @@ def _articles(directory: Path) -> Iterator[Batch]:
                 "published": first.get(key, start),
             }
         )
-        if len(batch) >= BATCH:
-            batch.done = done
+        if len(rows) + len(batch.broken) >= BATCH:
+            batch.rows, batch.done = rows, done
             yield batch
-            batch = Batch(source=NEWS)
-    batch.done = 1.0
+            batch, rows = Batch(source=NEWS), []
+    batch.rows, batch.done = rows, 1.0
     yield batch
 
 
 def _events(directory: Path) -> Iterator[Batch]:
     path = directory / BEHAVIORS
     first = _first(path).reader
-    batch = Batch(source=BEHAVIORS)
+    batch, rows = Batch(source=BEHAVIORS), list[dict[str, Any]]()
     for number, cells, done in _rows(path, 5):
         impression, reader, at, history, shown = _behavior(cells)
         if at is None:
@@ -99,18 +99,18 @@ def _events(directory: Path) -> Iterator[Batch]:
         whole: dict[str, Any] = {"site": SITE, "visitor": reader}
         # The history comes with the first row of the reader in the file, and only with that.
         for key, before in _dated(history, first.pop(reader, None)):
-            batch.rows.append(whole | {"kind": "click", "key": key, "at": before})
+            rows.append(whole | {"kind": "click", "key": key, "at": before})
             batch.lines.append(number)
         whole |= {"at": at, "seen_on": SITE, "slate": impression}
         for position, (key, clicked) in enumerate(shown):
             for kind in ("impression", "click")[: 1 + clicked]:
-                batch.rows.append(whole | {"kind": kind, "key": key, "position": position})
+                rows.append(whole | {"kind": kind, "key": key, "position": position})
                 batch.lines.append(number)
-        if len(batch) >= BATCH:
-            batch.done = done
+        if len(rows) + len(batch.broken) >= BATCH:
+            batch.rows, batch.done = rows, done
             yield batch
-            batch = Batch(source=BEHAVIORS)
-    batch.done = 1.0
+            batch, rows = Batch(source=BEHAVIORS), []
+    batch.rows, batch.done = rows, 1.0
     yield batch
 
 

@@ -226,10 +226,11 @@ def event_id(
 ) -> str:
     """Return the id of an event that came without one: the same event twice has the same id."""
     name = kind.name.lower()
-    return _digest(name, visitor, session, article.site, article.key, at, slate, position)
+    return identity(name, visitor, session, article.site, article.key, at, slate, position)
 
 
-def _digest(*parts: object) -> str:
+def identity(*parts: object) -> str:
+    """Return the id that parts make, 32 hex digits; ``event_id`` says which parts."""
     # No part holds a control character, so the separator keeps the parts apart.
     joined = "\x1f".join(map(str, parts))
     return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
@@ -261,7 +262,7 @@ def _dated(row: dict[str, Any], now: int) -> Event | Fault:
     visitor, session = get("visitor", ""), get("session", "")
     slate, position = get("slate", ""), get("position", -1)
     return Event(
-        get("id") or _digest(kind, visitor, session, site, key, at, slate, position),
+        get("id") or identity(kind, visitor, session, site, key, at, slate, position),
         KINDS[kind],
         ArticleId(site, key),
         at,

@@ -9,21 +9,19 @@ from typing import IO, Any
 
 import orjson
 
-from data.importers import rows
+from data.importers import columns, rows
 from data.importers.files import Batch
 from data.importers.rejects import Rejects
 from data.importers.rows import Fault
+from data.importers.table import Table, names_of
+from data.keyring import Keyring, Pseudonyms
+from data.records import Columns
 from data.store import Counts, Store
 from recsys.errors import DataError
-from recsys.types import Article, Event, Tone
+from recsys.types import Article, Tone
 
 Progress = Callable[[int, float], None]
 """Called with the rows read so far and the share of the whole that they are."""
-
-
-def as_is(event: Event) -> Event:
-    """Return the event itself: its ids are pseudonyms already."""
-    return event
 
 
 def silent(read: int, done: float) -> None:
@@ -75,17 +73,18 @@ def import_events(
     now: int,
     progress: Progress = silent,
     *,
-    hide: Callable[[Event], Event] = as_is,
+    keyring: Keyring | None = None,
 ) -> Summary:
     """Put the events of ``batches`` into the store; bad rows go to ``var``/rejects.
 
-    ``now`` is in UTC seconds. ``hide`` gives each event its pseudonyms. Raises ``DataError`` where
-    no row can be used, and whatever ``batches`` raise.
+    ``now`` is in UTC seconds. The keyring gives events their pseudonyms; without one their ids are
+    some already. Raises ``DataError`` where no row can be used, and whatever ``batches`` raise.
     """
     summary = Summary(name)
     with Rejects(var / "rejects", name, now) as rejects:
         watched = _watched(batches, rows.EVENT_COLUMNS, summary, rejects, progress)
-        summary.events = store.put_events(map(hide, _events(watched, rejects, now)))
+        good = _events(watched, rejects, now)
+        summary.events = store.put_columns(hidden(good, keyring) if keyring else good)
     return _finished(summary, rejects)
 
 
@@ -100,16 +99,16 @@ def _watched(
         summary.read += len(batch)
         for line, reason, text in batch.broken:
             rejects.add(line, "", reason, text, batch.source)
-        summary.unknown |= unknown_columns(batch.rows, known, summary.unknown)
+        summary.unknown |= unknown_columns(names_of(batch.rows), known, summary.unknown)
         yield batch
         progress(summary.read, batch.done)
 
 
 def unknown_columns(
-    found: Iterable[Mapping[str, Any]], known: Sequence[str], named: Mapping[str, str] = {}
+    found: Iterable[str], known: Sequence[str], named: Mapping[str, str] = {}
 ) -> dict[str, str]:
-    """Return the columns of rows that are neither known nor named yet, with the nearest known."""
-    strange = set[str]().union(*found).difference(known, named)
+    """Return the columns that are neither known nor named yet, with the nearest known."""
+    strange = set(found).difference(known, named)
     return {
         name: next(iter(difflib.get_close_matches(name.lower(), known, 1)), "")
         for name in sorted(strange)
@@ -126,14 +125,24 @@ def _articles(batches: Iterable[Batch], rejects: Rejects) -> Iterator[Article]:
                 yield made
 
 
-def _events(batches: Iterable[Batch], rejects: Rejects, now: int) -> Iterator[Event]:
+def _events(batches: Iterable[Batch], rejects: Rejects, now: int) -> Iterator[Columns]:
     for batch in batches:
-        made = rows.events(batch.rows, now)
-        for line, row, event in zip(batch.lines, batch.rows, made, strict=True):
-            if isinstance(event, Fault):
-                rejects.add(line, event.field, event.reason, row, batch.source)
-            else:
-                yield event
+        found, faults = columns.events(Table.of(batch.rows), now)
+        for place, fault in faults:
+            line, row = batch.lines[place], batch.rows[place]
+            rejects.add(line, fault.field, fault.reason, row, batch.source)
+        yield found
+
+
+def hidden(batches: Iterable[Columns], keyring: Keyring) -> Iterator[Columns]:
+    """Yield events with pseudonyms for their visitors and sessions."""
+    visitors, sessions = Pseudonyms(keyring.visitor), Pseudonyms(keyring.session)
+    for batch in batches:
+        yield {
+            **batch,
+            "visitor": visitors.of(batch["visitor"]),
+            "session": sessions.of(batch["session"]),
+        }
 
 
 def last_of_each(articles: Iterable[Article], summary: Summary, var: Path) -> Iterator[Article]:

@@ -215,7 +215,7 @@ def test_it_is_of_one_moment_while_others_write(made, tmp_path, place):
                 if stop.is_set():
                     return
                 store.put_articles([dataclasses.replace(story(n), title=f"New {n}")])
-                store.put_events([click(n)])
+                store.put_events([click(12 * n)])  # of a reader whom nobody erased
                 also = partial(record, actor=WHO, action="article.withdraw", subject="", at=NOW)
                 store.withdraw([story(n).id], NOW, also)
 
@@ -461,7 +461,7 @@ def test_postgresql_is_restored_into_postgresql_while_others_write(postgres_url,
         for n in itertools.count(1_000):
             if stop.is_set():
                 return
-            source.store.put_events([click(n)])
+            source.store.put_events([click(12 * n)])  # of a reader whom nobody erased
 
     with source.store, target.store, second.store:
         before = source.told()

@@ -65,7 +65,7 @@ def test_a_broken_line_leaves_the_others(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"key": 1}\n\n{"key":\n[2]\n{"key": "\xff"}\n{"key": 3, "body": null}')
     (batch,) = files.read(str(path))
-    assert (batch.rows, batch.lines) == ([{"key": 1}, {"key": 3}], [1, 6])
+    assert (list(batch.rows), batch.lines) == ([{"key": 1}, {"key": 3}], [1, 6])
     assert [line for line, _, _ in batch.broken] == [3, 4, 5]
     assert "list" in batch.broken[1][1]
 
@@ -75,7 +75,7 @@ def test_a_line_beyond_reason_is_one_broken_line(tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"body": "x" * 450}) + '\n{"key": 1}\n')
     (batch,) = files.read(str(path))
-    assert batch.rows == [{"key": 1}]
+    assert list(batch.rows) == [{"key": 1}]
     assert len(batch.broken) == 1
 
 
@@ -83,7 +83,7 @@ def test_csv_rows_are_told_by_line_and_empty_cells_are_absent(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('key,title,tags\n1,"two\nlines",a|b\n2,,\n3\n4,x,y,z\n', encoding="utf-8")
     (batch,) = files.read(str(path))
-    assert batch.rows == [
+    assert list(batch.rows) == [
         {"key": "1", "title": "two\nlines", "tags": "a|b"},
         {"key": "2"},
         {"key": "3"},

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.importers import rows
+from data.importers import columns, rows
 from data.importers.rows import DAY, Fault, moment
+from data.importers.table import Table
 from data.importers.text import line, prose
+from data.records import event_columns
 from recsys.types import NEVER, Article, ArticleId, Event, Kind, Tone
 
 NOW = 1_800_000_000
@@ -232,6 +234,57 @@ event_rows = st.builds(
 @given(st.lists(event_rows, max_size=6))
 def test_a_row_fares_the_same_alone_and_among_others(found):
     assert rows.events(found, NOW) == [one(row) for row in found]
+
+
+texts = st.sampled_from(
+    [
+        "1700000000",
+        "17000000000000",
+        "2026-11-23",
+        "20171001",
+        "2.5",
+        "007",
+        "1_0",
+        "-1",
+        "click",
+        "Click",
+        "daily",
+        "a:b",
+        "|",
+        "a:b|c",
+        "a:",
+        "b",
+    ]
+) | st.sampled_from(["", " 3", "two words", "a\x85b", "a\u2028b", "x" * 130, "a\xa0b:c", "\udc80"])
+others = st.sampled_from([[], ["a:b", "c:d"], ["a:b", 1], [["a:b"]], [""], {"a": 1}, math.nan])
+numbers = st.sampled_from([0, 1, True, 1.0, 3.0, -1, 10**11, 10**30, 0.0, 5e-324, NOW + DAY + 1])
+cells = st.one_of(st.none(), texts, numbers, others, values)
+event_rows_of_all_sorts = st.builds(
+    lambda change: {**EVENT, **change},
+    st.dictionaries(st.sampled_from(rows.EVENT_COLUMNS), cells, max_size=3),
+)
+
+
+@given(st.lists(event_rows_of_all_sorts, max_size=8))
+def test_a_row_fares_the_same_by_columns(found):
+    present = [{name: value for name, value in row.items() if value is not None} for row in found]
+    made = rows.events(present, NOW)
+    held, faults = columns.events(Table.of(found), NOW)
+    wrong = [(n, one) for n, one in enumerate(made) if isinstance(one, Fault)]
+    assert faults == wrong
+    right = event_columns([one for one in made if isinstance(one, Event)])
+    assert held == right
+    types = {name: list(map(type, values)) for name, values in held.items()}
+    assert types == {name: list(map(type, values)) for name, values in right.items()}
+
+
+def test_columns_hold_every_event_that_is_right_in_its_order():
+    found = [EVENT | {"key": str(n), "at": NOW - n} for n in range(6)]
+    found[1]["kind"], found[3]["at"], found[4]["position"] = "hover", NOW + 2 * DAY, "4.0"
+    held, faults = columns.events(Table.of(found), NOW)
+    assert [(place, fault.field) for place, fault in faults] == [(1, "kind"), (3, "at")]
+    assert held["key"] == ["0", "2", "4", "5"]
+    assert held["position"] == [-1, -1, 4, -1]
 
 
 @given(st.dictionaries(st.sampled_from(rows.ARTICLE_COLUMNS), values))
