@@ -190,6 +190,7 @@ def write(bundle: Bundle, root: Path) -> Path:
             shutil.rmtree(target.rename(f"{aside}-damaged"), ignore_errors=True)
         aside.rename(target)
         sync(root)
+        manifest.vouch(target, manifest.marks(target, sealed))  # they have just been hashed
         return target
     finally:
         shutil.rmtree(aside, ignore_errors=True)

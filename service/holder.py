@@ -18,7 +18,7 @@ from data.follow import Follower
 from data.keyring import Keyring
 from data.store import Store
 from recsys import bundle as bundles
-from recsys import shelf
+from recsys import manifest, shelf
 from recsys.bundle import Bundle
 from recsys.engine import Engine
 from recsys.errors import BundleError, BundleMissing, reason_of
@@ -314,9 +314,9 @@ class Holder:
         self.keyring = keyrings.load(self._settings.keyring, now)
 
     def _open(self, id: str, now: int) -> Served:
-        """Return a bundle's engine, checked byte by byte and by questions."""
+        """Return a bundle's engine, checked byte by byte, if not lately, and by questions."""
         folder = shelf.folder(self._settings.bundles, id)
-        bundles.verify(folder)
+        manifest.verify_once(folder, now)
         fresh = self._assemble(bundles.open_bundle(folder))
         _probe(fresh, now)
         if fresh.bundle.unranked:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,7 +143,8 @@ def test_a_damaged_bundle_is_written_anew(tmp_path):
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if path.name != manifest.CHECKED)
 
 
 @given(data=st.data())
@@ -157,6 +160,50 @@ def test_a_flipped_bit_anywhere_is_found(folder, data):
     finally:
         path.write_bytes(content)
     assert verify(folder).id == folder.name
+
+
+@given(data=st.data())
+def test_a_bit_that_flips_after_a_bundle_was_found_sound_is_found_all_the_same(folder, data):
+    now = int(time.time())
+    manifest.verify_once(folder, now)
+    path = data.draw(st.sampled_from(files(folder)))
+    content, times = path.read_bytes(), path.stat()
+    at = data.draw(st.integers(0, len(content) - 1))
+    path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    try:
+        with pytest.raises(BundleError):
+            manifest.verify_once(folder, now)
+    finally:
+        path.write_bytes(content)
+    assert manifest.verify_once(folder, now).id == folder.name
+
+
+def test_a_bundle_that_was_found_sound_is_not_read_again_until_a_day_has_passed(tmp_path):
+    folder = write(make(), tmp_path)
+    now = int(time.time())
+    with (folder / "vectors.npy").open("r+b") as file:
+        file.write(b"X")  # as a disk would that rots: the file's times are those of the note
+    time.sleep(0.05)
+    manifest.vouch(folder, manifest.marks(folder, manifest.read(folder)))
+    assert manifest.verify_once(folder, now).id == folder.name
+    for later in (now + manifest.TRUSTED + 10, now - manifest.TRUSTED - 10):
+        with pytest.raises(BundleCorrupt, match=r"vectors\.npy differs"):
+            manifest.verify_once(folder, later)
+    (folder / "stray").touch()
+    with pytest.raises(BundleCorrupt, match="stray"):
+        manifest.verify_once(folder, now)
+
+
+@pytest.mark.parametrize("note", [None, b"", b"[]", b"{}", b'{"vectors.npy": []}'])
+def test_a_note_that_says_nothing_is_not_believed(tmp_path, note):
+    folder = write(make(), tmp_path)
+    (folder / "vectors.npy").write_bytes(bytes(len((folder / "vectors.npy").read_bytes())))
+    (folder / manifest.CHECKED).unlink()
+    if note is not None:
+        (folder / manifest.CHECKED).write_bytes(note)
+    with pytest.raises(BundleCorrupt, match=r"vectors\.npy differs"):
+        manifest.verify_once(folder, int(time.time()))
 
 
 def break_off(folder: Path) -> None:
