@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_engine, text
 from data import access, audit, checks, database, rules, runs, sessions
 from data.access import ApiKey
 from data.audit import Actor
-from data.records import article_row, event_row
+from data.records import article_row, event_columns
 from data.scope import Scope
 from data.store import Counts, Mark, Store
 from recsys.errors import DataError
@@ -284,7 +284,8 @@ def test_an_older_store_keeps_its_events_and_learns_the_rest(bare: str, old: str
     config = Config()
     config.set_main_option("script_location", str(database.MIGRATIONS))
     later = {name for number, names in NEW_COLUMNS.items() if number > old for name in names}
-    event = event_row(click("old", NEWS.id, 7, slate="sl", position=2, visitor="v"), 1)
+    columns = event_columns([click("old", NEWS.id, 7, slate="sl", position=2, visitor="v")])
+    event = {"seq": 1, **{name: value for name, (value,) in columns.items()}}
     article = {**article_row(NEWS), "revision": 1, "tags": "[]", "authors": "[]"}
     with engine.begin() as connection:
         config.attributes["connection"] = connection
