@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import structlog
 from gunicorn.app.base import BaseApplication
@@ -35,16 +36,33 @@ class Listen:
     as many as a load balancer needs to see it."""
 
 
+def application(settings: Settings) -> WSGIApplication:
+    """Return what answers in a worker, with its threads; to be called there, after the fork."""
+    # FAISS hangs when its threads are older than the fork.
+    from service import memory, spans
+    from service.app import create_app
+    from service.holder import Holder
+
+    memory.bound()
+    logs.configure()
+    spans.start()
+    holder = Holder(settings)
+    holder.start()
+    return create_app(settings, holder)
+
+
 def serve(
     settings: Settings,
     listen: Listen,
     ready: Callable[[str], None],
     reread: Callable[[], Settings] | None = None,
+    load: Callable[[Settings], WSGIApplication] = application,
 ) -> None:
     """Answer until told to stop; ``ready`` gets the service's address once it listens.
 
-    On SIGHUP new workers take the place of the old ones, with what ``reread`` returns; where that
-    raises, with the settings of before. On SIGTERM what is being answered is finished.
+    Each worker answers with what ``load`` makes of the settings there. On SIGHUP new workers take
+    the place of the old ones, with what ``reread`` returns; where that raises, with the settings of
+    before. On SIGTERM what is being answered is finished.
     Raises ``Busy`` when the port is taken, ``ConfigError`` when the address cannot be used.
     """
     logging = logs.gunicorn_config()
@@ -70,7 +88,7 @@ def serve(
         # Only the first process gets here: workers must not delete what their siblings count in.
         "on_exit": lambda _: shutil.rmtree(counted, ignore_errors=True),
     }
-    _Gunicorn(settings, options, reread or (lambda: settings), listen.drain).run()
+    _Gunicorn(settings, options, reread or (lambda: settings), load, listen.drain).run()
 
 
 class _Gunicorn(BaseApplication):
@@ -79,11 +97,13 @@ class _Gunicorn(BaseApplication):
         settings: Settings,
         options: dict[str, Any],
         reread: Callable[[], Settings],
+        load: Callable[[Settings], WSGIApplication],
         drain: float,
     ) -> None:
         self._settings = settings
         self._options = options
         self._reread = reread
+        self._load = load
         self._drain = drain
         super().__init__()
 
@@ -103,19 +123,12 @@ class _Gunicorn(BaseApplication):
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Any:
-        # Runs in each worker after the fork: FAISS hangs when its threads are older than the fork.
-        from service import memory, spans, vitals
-        from service.app import create_app
-        from service.holder import Holder
+    def load(self) -> WSGIApplication:
+        # Imports what counts, so only workers may.
+        from service import vitals
 
-        memory.bound()
-        logs.configure()
-        spans.start()
         vitals.started(self.cfg.threads)
-        holder = Holder(self._settings)
-        holder.start()
-        return create_app(self._settings, holder)
+        return self._load(self._settings)
 
 
 class _Arbiter(Arbiter):
