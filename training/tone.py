@@ -48,7 +48,7 @@ def fit_tone(
     rules = ToneModel.rules()
     tones = [corrections.get(article.id, article.tone) for article in articles]
     edited = np.array([article.id in corrections for article in articles], np.bool_)
-    chosen = _chosen(tones, edited, seed)
+    chosen = sampled(tones, edited, seed)
     texts = [lead_of(articles[row]) for row in chosen]
     chances = rules.chances(texts)
     target, weight = _examples(chances, [tones[row] for row in chosen])
@@ -75,7 +75,7 @@ def fit_tone(
     return ToneModel(wide.terms, weights, bias, wide.thresholds)
 
 
-def _chosen(tones: Sequence[Tone], edited: Bool, seed: int) -> list[int]:
+def sampled(tones: Sequence[Tone], edited: Bool, seed: int) -> list[int]:
     """Return the rows to learn from, in order: all that editors corrected, and of others some."""
     rng = np.random.default_rng(seed)
     labelled = np.array([tone != Tone.UNKNOWN for tone in tones], np.bool_)
