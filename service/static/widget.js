@@ -33,7 +33,7 @@
 
    The box takes its room at once and gives it back only where nobody sees it, so nothing jumps.
    Where it stands in sight from the beginning, keep the room until this file has arrived:
-   recsys-box:not(:defined) { display: block; min-height: 45rem }.
+   recsys-box:not(:defined) { display: block; min-height: 45rem; margin-block: 3.5rem }.
 
    It tells the service of the page (once it is visible), of cards (half visible for a second) and of
    clicks. Without consent nothing is kept on the device; a session's id ends with the page.
