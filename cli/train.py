@@ -1,7 +1,9 @@
 """Trains a bundle from the store and makes it current."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
@@ -16,7 +18,17 @@ from recsys.errors import DataError, Held
 from training.stages import Stage
 
 if TYPE_CHECKING:
+    from data.store import Store
     from recsys.bundle import Bundle
+    from training.spark.engine import SparkEngine
+
+
+class Engine(StrEnum):
+    """Where a bundle is learned."""
+
+    LOCAL = "local"
+    SPARK = "spark"
+
 
 HELD = 3
 """Exit code where the gate does not let the bundle through."""
@@ -37,6 +49,33 @@ def train(
         typer.Option("--force", help="Publish whatever the gate says; the audit log keeps it."),
     ] = False,
     reason: Annotated[str, typer.Option(help="Why it is forced, for those who come later.")] = "",
+    engine: Annotated[
+        Engine, typer.Option(help="Where it is computed: on this machine, or on a Spark cluster.")
+    ] = Engine.LOCAL,
+    source: Annotated[
+        str,
+        typer.Option(
+            help="With spark: the folder of `recsys export parquet`, or jdbc for the store itself.",
+            show_default=False,
+        ),
+    ] = "",
+    master: Annotated[
+        str,
+        typer.Option(
+            help="With spark: its cluster, as local[*], yarn or k8s://…; what Spark's own settings"
+            " say by default.",
+            show_default=False,
+        ),
+    ] = "",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="With spark: a property of it, as spark.executor.memory=8g; may be repeated.",
+            metavar="NAME=VALUE",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Learn a bundle from everything in the store, and make it the one that is served.
@@ -52,9 +91,15 @@ def train(
       recsys train
       recsys train --json                          for scripts
       recsys train --force --reason "site sold"    whatever the gate says
+      recsys train --engine spark --source s3://network/lake --master yarn
 
     The gate takes about as long as the training itself, twice as long where the
     recipe has changed; a first bundle has none.
+
+    Where events are too many for one machine, a cluster learns of them and of
+    texts, into the very same bundle; it takes the extra spark, and Java. The
+    gate then asks of a sample of readers what it asks of all, and the ranker
+    learns of the same sample.
 
     Exit code 3: it holds the bundle, and nothing has changed. Exit code 2:
     something failed, and nothing has changed.
@@ -63,6 +108,8 @@ def train(
     moment = parse_time(now, "--now") if now else int(time.time())
     if reason and not force:
         raise DataError("--reason is kept with what is forced; expected --force beside it")
+    if engine is Engine.LOCAL and (source or master or settings):
+        raise DataError("--source, --master and --set are Spark's; expected --engine spark")
 
     # the mathematics takes seconds to load, and other commands should not wait for it
     from cli.trained import trained
@@ -82,7 +129,11 @@ def train(
                 status.update(step.name)
 
         try:
-            with Store.open(setup.store_url) as store, held(store, "job.retrain") as lease:
+            with (
+                Store.open(setup.store_url) as store,
+                _engine(setup, store, engine, source, master, settings or ()) as other,
+                held(store, "job.retrain") as lease,
+            ):
                 bundle = trained(
                     setup,
                     store,
@@ -91,6 +142,7 @@ def train(
                     before_publish=lease.check,
                     force=force,
                     reason=reason,
+                    engine=other,
                 )
             verdict, sentence = bundle.manifest.verdict, f"bundle {bundle.id} is current"
         except Held as error:
@@ -107,6 +159,41 @@ def train(
     if not bundle:
         Console(stderr=True, highlight=False).print(sentence, soft_wrap=True, markup=False)
         raise typer.Exit(HELD)
+
+
+@contextmanager
+def _engine(
+    setup: Setup,
+    store: "Store",
+    engine: Engine,
+    source: str,
+    master: str,
+    settings: Sequence[str],
+) -> "Iterator[SparkEngine | None]":
+    """Start the engine that was asked for; None is this machine."""
+    if engine is Engine.LOCAL:
+        yield None
+        return
+    from sqlalchemy.engine import make_url
+
+    from cli.exports import address
+    from training.spark.engine import SparkEngine
+    from training.spark.session import Cluster, opened
+    from training.spark.sources import JDBC, Jdbc, Parquet
+
+    url = setup.store_url
+    if not source and make_url(url).get_backend_name() == "sqlite":
+        raise DataError(
+            "--engine spark cannot read a store in SQLite; land it, and name the folder:"
+            " recsys export parquet DIR, then --source DIR"
+        )
+    wrong = [setting for setting in settings if not setting.partition("=")[0].startswith("spark.")]
+    if wrong or any("=" not in setting for setting in settings):
+        raise DataError(f"--set {(wrong or settings)[0]!r}: expected spark.NAME=VALUE")
+    found = Jdbc(store, url) if source in ("", JDBC) else Parquet(address(source))
+    cluster = Cluster(master, dict(setting.split("=", 1) for setting in settings))
+    with opened(cluster) as spark:
+        yield SparkEngine(spark, found)
 
 
 def _print(done: Sequence[Stage], verdict: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from recsys.errors import BundleMissing, Busy, DataError
 if TYPE_CHECKING:  # the mathematics takes seconds to load, and --help should not wait for it
     from data.store import Store
     from recsys.bundle import Bundle
+    from training.spark.engine import SparkEngine
     from training.stages import Report
 
 log = structlog.get_logger(__name__)
@@ -28,17 +29,21 @@ def trained(
     before_publish: Callable[[], None] = lambda: None,
     force: bool = False,
     reason: str = "",
+    engine: "SparkEngine | None" = None,
 ) -> "Bundle":
     """Learn a bundle from everything known before ``now`` and make it current, if the gate agrees.
 
     Where bundles are kept in a depot, it is compared with what is current there and becomes so.
     With ``force`` it becomes current whatever the gate says, which the audit log keeps with who
-    did it and the ``reason``. Raises ``Held``, with the verdict, where the gate does not agree, and
-    as ``training.run.run`` does; nothing has changed then.
+    did it and the ``reason``. An ``engine`` reads and learns in place of this machine.
+
+    Raises ``Held``, with the verdict, where the gate does not agree, and as ``training.run.run``
+    does; nothing has changed then.
     """
     from data import depot
     from data.audit import record
     from data.rules import rules
+    from training.learn import learn
     from training.run import run
     from training.tone import corrections
 
@@ -49,7 +54,7 @@ def trained(
         with suppress(BundleMissing, Busy):
             depot.pull(url, setup.bundles, spare)
     bundle = run(
-        store,
+        engine or store,
         setup.bundles,
         setup.recipe,
         now,
@@ -61,6 +66,7 @@ def trained(
         by=who.name if force else "",
         why=reason,
         before_publish=before_publish,
+        learner=engine.learn if engine else learn,
         report=report,
     )
     if url:

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import structlog
@@ -30,18 +30,27 @@ from training.supply import supply
 from training.verdict import Findings, Verdict, held, plain
 
 if TYPE_CHECKING:
-    from data.store import Store
+    from data.store import Snapshot
     from recsys.types import ArticleId, Tone
     from training.recipe import Recipe
 
 log = structlog.get_logger(__name__)
+
+
+class Known(Protocol):
+    """What is asked for the past: the store, or an engine that reads it elsewhere."""
+
+    def snapshot(self, until: int) -> Snapshot:
+        """Return what was known before ``until`` (UTC seconds)."""
+        ...
+
 
 KEEP = 5
 """Bundles that stay on the disk: the current one and those that were current before it."""
 
 
 def run(
-    store: Store,
+    store: Known,
     root: Path,
     recipe: Recipe,
     now: int,
@@ -55,6 +64,7 @@ def run(
     by: str = "",
     why: str = "",
     before_publish: Callable[[], None] = lambda: None,
+    learner: Callable[..., Bundle] = learn,
     report: Report = silent,
 ) -> Bundle:
     """Train on everything that ``store`` knew before ``now`` and make the result current.
@@ -68,7 +78,8 @@ def run(
     cheapest first, and the verdict is kept in the manifest. Where nothing is in service, or what
     cannot be read, it is only recorded. With ``force`` the bundle is published whatever it says,
     and the verdict tells that, ``by`` whom and ``why``. ``before_publish`` is called when all else
-    is done, and may raise to keep the bundle from becoming current.
+    is done, and may raise to keep the bundle from becoming current. ``learner`` stands in for
+    ``learn``, where an engine knows more than its snapshot holds.
 
     Raises ``Held`` where the gate does not agree, ``Busy`` at once where another process is
     training into ``root``, and ``BundleError`` where the bundle cannot be written.
@@ -99,7 +110,7 @@ def run(
                 settle(found)
                 if rival.id:
                     settle(_replayed(history, recipe, rival, gate, policy, report))
-            made = learn(
+            made = learner(
                 history,
                 recipe,
                 now,

@@ -71,6 +71,9 @@ class SparkEngine:
         known = self._facts
         if known is None:
             raise RuntimeError("learn() comes after snapshot(), which reads the source")
+        with stage("events on the cluster", report) as note:
+            held = f"the driver replays {len(history.interactions)} of them"
+            note(f"{known.count} of {len(known.articles)} articles; {held}")
         with _readable():
             parts = learn_parts(known, recipe, now, corrections=corrections, report=report)
         bundle = assemble(
