@@ -109,7 +109,8 @@ def export(
     """
     place = Place(url, "DIR")
     with readable(place, "lake", DataError), store.reading() as connection:
-        there = _read(place) or Lake()
+        found = _read(place)
+        there = found or Lake()
         known = Lake(turn=there.turn) if anew else there
         told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
         mark = Mark(**{row.name: row.value for row in connection.execute(told)})
@@ -140,8 +141,8 @@ def export(
                 added[name] += len(chunk)
                 progress(sum(added.values()), total)
         lake = Lake(mark, tuple(kept), known.turn + 1)
-        if (lake.mark, lake.files) == (there.mark, there.files):
-            lake = there
+        if found and (lake.mark, lake.files) == (found.mark, found.files):
+            lake = found
         else:
             place.write(LIST, _dumped(lake))
         _sweep(place, lake)
