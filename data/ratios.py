@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from recsys.experiments import FEW, FEW_CLICKING
 
-WIDE = float(stats.norm.isf(0.025))
+WIDE = -float(ndtri(0.025))
 """Standard errors that an interval of 95 % goes to either side."""
 
 
@@ -102,5 +102,5 @@ def gap(own: Sums, whole: Sums) -> Gap | None:
     variance = own.within(mine) / own.n**2 - 2 * own_with_rest / (own.n * n) + rest / n**2
     error = math.sqrt(max(variance, 0.0) * whole.readers / (whole.readers - 1))
     by = mine - theirs
-    p = float(2 * stats.norm.sf(abs(by) / error)) if error > 0 else float(by == 0)
+    p = float(2 * ndtr(-abs(by) / error)) if error > 0 else float(by == 0)
     return Gap(by, by - WIDE * error, by + WIDE * error, p)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+from scipy.special import ndtri, stdtr, stdtrit
 
 from recsys.arrays import Bool, Float64, Int8, Int32, Int64
 from recsys.inference import Interval, always_valid, always_valid_width, holm
@@ -230,9 +230,11 @@ def readers_needed(
     error, size = math.hypot(a.error, b.error), effect * b.mean
     if not (error > 0 and size > 0):
         return math.nan, math.nan
-    power = float(stats.norm.ppf(POWER))
-    once = size / (float(stats.norm.isf(ALPHA / 2)) + power)
+    power = float(ndtri(POWER))
+    once = size / (-float(ndtri(ALPHA / 2)) + power)
     scale = EXPECTED * _pooled(a, b)
+    from scipy import optimize  # the service imports this module, and plans no experiments
+
     always = optimize.brentq(
         lambda e: e * (always_valid_width(e, scale) + power) - size, 1e-6 * once, once
     )
@@ -296,11 +298,11 @@ def _once(a: _Rate, b: _Rate) -> tuple[Interval, float]:
     if not error > 0:
         return Interval(mean, math.nan, math.nan), math.nan
     free = error**4 / (a.error**4 / a.free + b.error**4 / b.free)
-    return _around(mean, error, free), float(2 * stats.t.sf(abs(mean) / error, free))
+    return _around(mean, error, free), float(2 * stdtr(free, -abs(mean) / error))
 
 
 def _around(mean: float, error: float, free: float) -> Interval:
-    half = float(stats.t.isf(ALPHA / 2, free)) * error if free > 0 else math.nan
+    half = -float(stdtrit(free, ALPHA / 2)) * error if free > 0 else math.nan
     return Interval(mean, mean - half, mean + half)
 
 
@@ -308,6 +310,8 @@ def _chi_square(count: Int64, shares: Float64) -> float:
     expected = count.sum() * shares
     if expected.min() < FEW_EXPECTED:
         return math.nan
+    from scipy import stats
+
     return float(stats.chisquare(count, expected).pvalue)
 
 

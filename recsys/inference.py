@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from recsys.arrays import Float64, Int64
 
@@ -128,6 +127,8 @@ def benjamini_hochberg(p: Float64) -> Float64:
     Bounds the share of what is wrongly called a difference among all that is: milder than ``holm``,
     for looking around rather than for a verdict.
     """
+    from scipy import stats  # half a second, which the service would wait for
+
     adjusted = np.full(len(p), np.nan)
     told = np.isfinite(p)
     adjusted[told] = stats.false_discovery_control(p[told])

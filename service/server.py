@@ -1,6 +1,9 @@
 """Runs the application under gunicorn, in this process, and says so when it cannot."""
 
+import contextlib
 import errno
+import gc
+import importlib
 import os
 import shutil
 import signal
@@ -8,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -51,6 +55,29 @@ def application(settings: Settings) -> WSGIApplication:
     return create_app(settings, holder)
 
 
+SHARED = (
+    *("recsys.engine", "data.follow", "data.audit", "data.performance", "data.pulse"),
+    *("flask", "flask_openapi3", "jinja2", "pyarrow.compute", "nh3"),
+)
+"""What every worker needs, and what neither counts nor starts threads."""
+
+
+def _preload(root: Path) -> None:
+    """Import what every worker needs, once and before there are any: they share its memory.
+
+    What counts is imported by workers only, since each counts for itself.
+    """
+    from recsys import ranker, shelf
+
+    for name in SHARED:
+        importlib.import_module(name)
+    with contextlib.suppress(RecsysError):  # whoever serves the bundle will say what is amiss
+        if any(name.startswith("ranker/") for name in shelf.stated(root).files):
+            ranker.library()
+    gc.collect()
+    gc.freeze()  # collecting it would write to its pages, and so make each worker's its own
+
+
 def serve(
     settings: Settings,
     listen: Listen,
@@ -70,6 +97,8 @@ def serve(
     # Both must be set before the libraries that read them are imported, which workers do.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if load is application:
+        _preload(settings.bundles)
     counted = counts.begin()
     address = f"http://{_reachable(listen.host)}:{listener.getsockname()[1]}"
     options = {
