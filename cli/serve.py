@@ -74,14 +74,15 @@ def serve(
     setup.load_keyring()  # what is wrong with it is said here, once, and not by every worker
     listen = server.Listen(host, port, workers, threads, drain)
     server.serve(
-        _settings(setup, demo),
+        settings(setup, demo),
         listen,
         ready=lambda address: _announce(address, demo),
-        reread=lambda: _settings(load(setup.config, setup.var), demo),
+        reread=lambda: settings(load(setup.config, setup.var), demo),
     )
 
 
-def _settings(setup: Setup, demo: bool) -> "Settings":
+def settings(setup: Setup, demo: bool = False) -> "Settings":
+    """Return what the service needs to know of an installation."""
     from service.settings import Settings
 
     return Settings(
