@@ -94,6 +94,7 @@ class Jdbc:
 
     def frames(self, spark: "SparkSession", until: int) -> Frames:
         """Return what ``Source.frames`` does."""
+        options = self._options()
         from pyspark.sql import functions as F
 
         with self.store.reading() as connection:
@@ -104,7 +105,7 @@ class Jdbc:
         plain = ", ".join(f'"{name}"' for name in ARTICLES if name not in texts)
         json = ", ".join(f'"{name}"::text AS "{name}"' for name in texts)
         up = f"(SELECT {plain}, {json} FROM articles WHERE withdrawn IS NULL) AS up"  # noqa: S608
-        articles = self._reader(spark).option("dbtable", up).load()
+        articles = spark.read.format("jdbc").options(**options, dbtable=up).load()
         for name in texts:
             articles = articles.withColumn(name, F.from_json(name, "array<string>"))
         named = ", ".join(f'"{name}"' for name in EVENTS)
@@ -112,12 +113,13 @@ class Jdbc:
             f"(SELECT {named} FROM events WHERE at < {int(until)}"  # noqa: S608
             f" AND seq <= {mark.event_seq}) AS happened"
         )
-        reader = self._reader(spark).option("dbtable", happened)
+        reader = spark.read.format("jdbc").options(**options, dbtable=happened)
         bounds = {"partitionColumn": "seq", "lowerBound": first, "upperBound": mark.event_seq + 1}
         found = reader.options(**bounds, numPartitions=self.parts).load()
         return _before(articles, found, until, mark)
 
-    def _reader(self, spark: "SparkSession"):  # type: ignore[no-untyped-def]
+    def _options(self) -> dict[str, str]:
+        """Return what Spark must know of the store; raises ``ConfigError`` unless PostgreSQL's."""
         address = make_url(self.url)
         if address.get_backend_name() != "postgresql":
             raise ConfigError(
@@ -130,7 +132,7 @@ class Jdbc:
             options["user"] = address.username
         if address.password:
             options["password"] = str(address.password)
-        return spark.read.format("jdbc").options(**options)
+        return options
 
 
 def _before(articles: "DataFrame", found: "DataFrame", until: int, mark: Mark) -> Frames:
