@@ -9,6 +9,9 @@ KEPT = r"^(https?://[^\s/?#\x00-\x1f\x7f-\x9f][^\s\x00-\x1f\x7f-\x9f]*|/([^\s/\\
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
+_PLAIN = re.compile(r"(?:https?:/)?/[A-Za-z0-9._~%+,;=/-]+")
+"""Most addresses: nothing in them could be taken for anything else."""
+
 
 def safe(address: str) -> bool:
     """Return whether an address is http(s) or relative; ``javascript:`` and its like are not.
@@ -17,6 +20,8 @@ def safe(address: str) -> bool:
     skip control characters and spaces in a scheme, so an address with any is refused, and so is one
     that cannot be taken apart: joining it to another would fail.
     """
+    if _PLAIN.fullmatch(address):
+        return True
     if not address or any(character <= " " for character in address):
         return False
     try:

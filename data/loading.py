@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -25,7 +26,7 @@ from sqlalchemy import (
     insert,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from data import partitions
 from data.records import Columns, picked
@@ -34,10 +35,19 @@ from data.schema import articles, event_ids, events
 Rows = Sequence[Mapping[str, Any]]
 """Columns of each row by name, all of them."""
 KEY = ("site", "key")
-_NAMES = ", ".join(f'"{column.name}"' for column in events.c)
-_PLACES = ", ".join("?" * len(events.c))
-ONCE = f"INSERT INTO events ({_NAMES}) VALUES ({_PLACES}) ON CONFLICT (id) DO NOTHING"  # noqa: S608
-"""How SQLite takes an event; composed once, as it costs more than a small batch."""
+LISTS = [column.name for column in articles.c if isinstance(column.type, JSON)]
+
+
+def _insert(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.c)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' * len(table.c))})"  # noqa: S608
+
+
+ONCE = f"{_insert(events)} ON CONFLICT (id) DO NOTHING"
+"""How SQLite takes an event; composed once, as that costs more than a small batch."""
+_NEW = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in articles.c if c.name not in KEY)
+UPSERT = f'{_insert(articles)} ON CONFLICT (site, "key") DO UPDATE SET {_NEW}'
+"""How it takes an article."""
 FEW = 100
 """Articles up to which a table to copy them into costs more than it saves."""
 
@@ -92,10 +102,14 @@ def upsert_articles(connection: Connection, rows: Rows) -> None:
     """Add articles, and replace what is known of the same site and key."""
     if not rows:
         return
-    sqlite_ = connection.dialect.name == "sqlite"
-    put: Any = (sqlite if sqlite_ else postgresql).insert(articles)
+    if connection.dialect.name == "sqlite":
+        # Handed over as they are, like events.
+        plain = [row | {name: _json(row[name]) for name in LISTS} for row in rows]
+        connection.exec_driver_sql(UPSERT, list(_values(articles, plain)))
+        return
+    put: Any = postgresql.insert(articles)
     new = {c.name: c for c in put.excluded if c.name not in KEY}
-    if sqlite_ or len(rows) <= FEW:
+    if len(rows) <= FEW:
         connection.execute(put.on_conflict_do_update(index_elements=KEY, set_=new), rows)
         return
     connection.exec_driver_sql(
@@ -145,6 +159,10 @@ def _copy(connection: Connection, table: Table, rows: Iterable[tuple[Any, ...]])
         copy.set_types(types)
         for row in rows:
             copy.write_row(row)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
 
 
 def _cursor(connection: Connection) -> Any:

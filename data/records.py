@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import compress
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -16,10 +17,13 @@ Columns = Mapping[str, Sequence[Any]]
 
 def article_row(article: Article) -> dict[str, Any]:
     """Return the columns of an article that is up."""
-    row = {name: getattr(article, name) for name in Article.__slots__}
+    row: dict[str, Any] = dict(zip(Article.__slots__, _slots(article), strict=True))
     row |= {"tags": list(article.tags), "authors": list(article.authors), "tone": str(article.tone)}
     digest = hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16)
     return {**row, "digest": digest.digest(), "withdrawn": None}
+
+
+_slots = attrgetter(*Article.__slots__)
 
 
 def article_of(row: Row[Any]) -> Article:

@@ -1,13 +1,14 @@
 """Carries facts from batches of rows into the store, and says what became of them."""
 
 import difflib
+import marshal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
-
-import orjson
 
 from data.importers import columns, rows
 from data.importers.files import Batch
@@ -153,19 +154,31 @@ def last_of_each(articles: Iterable[Article], summary: Summary, var: Path) -> It
     """
     with _spool(var) as spool:
         last: dict[int, int] = {}
-        count, at = 0, 0
-        for article in articles:
-            last[hash(article.id)] = at
-            at += spool.write(orjson.dumps(article) + b"\n")
-            count += 1
+        count, blocks, rest = 0, 0, iter(articles)
+        while block := list(islice(rest, BLOCK)):
+            last |= {hash((a.site, a.key)): n for n, a in enumerate(block, count)}
+            marshal.dump([_values(article) for article in block], spool)
+            count, blocks = count + len(block), blocks + 1
         summary.repeated += count - len(last)
         spool.seek(0)
-        at = 0
-        for line in spool:
-            article = _restored(orjson.loads(line))
-            if last[hash(article.id)] == at:
-                yield article
-            at += len(line)
+        for block in range(blocks):
+            held = marshal.load(spool)  # noqa: S302 (nobody else's)
+            for place, values in enumerate(held, block * BLOCK):
+                if last[hash(values[:2])] == place:
+                    *own, tone, expires = values
+                    yield Article(*own, Tone(tone), expires)
+
+
+BLOCK = 500
+"""Articles that wait as one."""
+
+
+def _values(article: Article) -> tuple[Any, ...]:
+    *own, tone, expires = _slots(article)
+    return (*own, str(tone), expires)
+
+
+_slots = attrgetter(*Article.__slots__)
 
 
 def _spool(var: Path) -> IO[bytes]:
@@ -174,15 +187,6 @@ def _spool(var: Path) -> IO[bytes]:
         return tempfile.TemporaryFile(dir=var)
     except OSError as error:
         raise DataError(f"cannot write in {var}: {error.strerror}") from error
-
-
-def _restored(values: dict[str, Any]) -> Article:
-    values |= {
-        "tags": tuple(values["tags"]),
-        "authors": tuple(values["authors"]),
-        "tone": Tone(values["tone"]),
-    }
-    return Article(**values)
 
 
 def _finished(summary: Summary, rejects: Rejects) -> Summary:

@@ -15,14 +15,29 @@ _PARAGRAPH = re.compile(r"\n\s*\n")
 
 def line(text: str) -> str:
     """Return ``text`` on one line: without HTML and control characters, whitespace folded."""
-    return " ".join(_plain(text).split())
+    return text if _is_line(text) else " ".join(_plain(text).split())
 
 
 def prose(text: str) -> str:
     """Return ``text`` without HTML and control characters; a blank line parts its paragraphs."""
+    if all(map(_is_line, text.split("\n\n"))):
+        return text
     marked = _BLOCK_END.sub("\n\n", text) if "<" in text else text
     folded = (" ".join(part.split()) for part in _PARAGRAPH.split(_plain(marked)))
     return "\n\n".join(part for part in folded if part)
+
+
+def _is_line(text: str) -> bool:
+    """Return whether a text is plainly what ``line`` would make of it, as most are."""
+    return (
+        # Of all that is white only the space is printable, and nothing of ``_CONTROL`` is.
+        text.isprintable()
+        and "  " not in text
+        and text[:1].strip() == text[:1] != ""
+        and text[-1] != " "
+        and "<" not in text
+        and "&" not in text
+    )
 
 
 def _plain(text: str) -> str:
