@@ -60,13 +60,25 @@ class Decayed:
 
     def counts(self, now: int) -> Float64:
         """Return f64[H, A]: the decayed count of every article at ``now``, fastest clock first."""
+        counts = np.empty((len(self.half_lives), self._size), np.float64)
+        for clock, row in enumerate(counts):
+            self._fill(row, clock, now)
+        return counts
+
+    def clock(self, clock: int, now: int) -> Float64:
+        """Return f64[A]: what ``counts`` says on one clock."""
+        counts = np.empty(self._size, np.float64)
+        self._fill(counts, clock, now)
+        return counts
+
+    def _fill(self, counts: Float64, clock: int, now: int) -> None:
         # Where ``now`` lies long before the landmark, the factor alone would overflow.
-        factor = np.exp(np.minimum(-self._rate * (now - self._landmark), LARGEST_EXPONENT))[:, None]
+        exponent = -self._rate[clock] * (now - self._landmark[clock])
+        factor = math.exp(min(exponent, LARGEST_EXPONENT))
         first = self._mass.shape[1]
-        decayed = np.empty((len(self.half_lives), self._size), np.float64)
-        np.multiply(self._mass, factor, out=decayed[:, :first])
-        np.multiply(self._fresh[:, : self._size - first], factor, out=decayed[:, first:])
-        return decayed
+        np.multiply(self._mass[clock], factor, out=counts[:first])
+        if first < self._size:
+            np.multiply(self._fresh[clock, : self._size - first], factor, out=counts[first:])
 
     def set_back(self, seconds: float) -> None:
         """Take what was counted for so much older, as the clock does that is set back.

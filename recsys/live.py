@@ -1,7 +1,7 @@
 """What changed since the bundle was made: the part of the engine that moves within seconds."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from recsys import stories, trending
-from recsys.arrays import Float32, Float64, Int32
+from recsys.arrays import Float32, Float64, Int32, Int64
 from recsys.bundle import Bundle
 from recsys.coread import REACH
 from recsys.embed import text_of
@@ -216,11 +216,8 @@ class Live:
             self.view = dataclasses.replace(self.view, rulings=rulings)
         view, settings = self.view, self.settings
         catalogue, standing = view.catalogue, self._stand(now)
-        voices, clicked, shown = self.trends.parts(now)
-        wanted = trending.demand(voices, clicked, shown)
-        wanted[:, standing.down] = 0.0
         board = trending.board(
-            wanted,
+            self._wanted(standing.down, now),
             catalogue.site,
             now,
             per_site=settings.per_site,
@@ -236,7 +233,7 @@ class Live:
             newest=newest,
             pool=pool,
             pool_factors=self.factors(pool),
-            **self._told_by_boxes(newest, clicked[-1], shown[-1], now),
+            **self._told_by_boxes(newest, now),
             story_share=np.bincount(
                 catalogue.story, weights=board.share, minlength=len(catalogue)
             ).astype(np.float32),
@@ -249,14 +246,20 @@ class Live:
             self._standing = Standing.of(view, now, self.settings.pool, before.newest)
         return self._standing
 
-    def _told_by_boxes(
-        self, newest: Int32, clicked: Float64, shown: Float64, now: int
-    ) -> dict[str, Any]:
-        """Return the parts of a view that clicks and impressions in boxes, f64[A], decide.
+    def _wanted(self, down: Int64, now: int) -> Iterator[Float64]:
+        """Give f64[A] for each clock, the slowest first: the demand for what is up."""
+        for clock in reversed(range(len(self.trends.half_lives))):
+            wanted = self.trends.clock(clock, now)
+            wanted[down] = 0.0
+            yield wanted
+
+    def _told_by_boxes(self, newest: Int32, now: int) -> dict[str, Any]:
+        """Return the parts of a view that clicks and impressions in boxes decide.
 
         On trial is what came lately and was shown little; sponsored articles never are.
         """
         catalogue = self.view.catalogue
+        clicked, shown = (part.clock(-1, now) for part in (self.trends.clicked, self.trends.shown))
         rate = click_rate(float(clicked.sum()), float(shown.sum()))
         young = catalogue.published[newest] > now - self.settings.trial_age
         little = shown[newest] < self.settings.trial_shown

@@ -1,7 +1,7 @@
 """Counts readers on several clocks, and says what is opened now and what trends on each site."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +40,11 @@ class Trends:
 
     def counts(self, now: int) -> Float64:
         """Return f64[H, A]: the demand for every article at ``now``, fastest clock first."""
-        return demand(*self.parts(now))
+        return np.stack([self.clock(clock, now) for clock in range(len(self.half_lives))])
 
-    def parts(self, now: int) -> tuple[Float64, Float64, Float64]:
-        """Return f64[H, A] thrice: voices, clicked and shown at ``now``, fastest clock first."""
-        return self.voices.counts(now), self.clicked.counts(now), self.shown.counts(now)
+    def clock(self, clock: int, now: int) -> Float64:
+        """Return f64[A]: what ``counts`` says on one clock."""
+        return demand(*(getattr(self, name).clock(clock, now) for name in PARTS))
 
     def set_back(self, seconds: float) -> None:
         """Take what was counted for so much older: see ``Decayed.set_back``."""
@@ -85,7 +85,7 @@ EXPOSURE_PRIOR = 50.0
 def demand(
     voices: Float64, clicked: Float64, shown: Float64, prior: float = EXPOSURE_PRIOR
 ) -> Float64:
-    """Return f64[H, A]: voices, and clicks in boxes as if every article had been shown as often.
+    """Return f64[A]: voices, and clicks in boxes as if every article had been shown as often.
 
     A card that is shown more is clicked more, and would be shown more for that. So a click weighs
     ``1 / (impressions + prior)``, on each clock scaled so that clicks keep their sum; where no
@@ -94,9 +94,8 @@ def demand(
     """
     even = np.add(shown, prior)
     np.divide(clicked, even, out=even)
-    total, weighted = clicked.sum(axis=1), even.sum(axis=1)
-    scale = np.divide(total, weighted, out=np.zeros_like(total), where=weighted > 0)
-    even *= scale[:, None]
+    weighted = even.sum()
+    even *= clicked.sum() / weighted if weighted > 0 else 0.0
     even += voices
     return even
 
@@ -139,25 +138,21 @@ PATIENCE = 600.0
 """Voices that a clock must have heard for its own word to count half against the slower ones."""
 
 
-def shares(counts: Float64, patience: float = PATIENCE) -> Float64:
-    """Return f64[H, A]: the share of openings that each article gets, as each clock sees it.
+def shares(counts: Float64, slower: Float64 | None = None, patience: float = PATIENCE) -> Float64:
+    """Return f64[A]: the share of openings that each article gets, as one clock sees it.
 
     A fast clock is right on a busy network and noise on a quiet one, so each is smoothed toward the
     next slower one by a Dirichlet prior of ``patience`` voices:
     ``p_h = (c_h + patience · p_{h+1}) / (C_h + patience)`` (MacKay and Peto, 1995); the slowest
-    stands for itself. Rows sum to 1, or to 0 where nothing was counted.
+    stands for itself. They sum to 1, or to 0 where nothing was counted.
     """
-    result = np.empty(counts.shape)
-    totals = counts.sum(axis=1)
-    slower = counts[-1] / totals[-1] if totals[-1] > 0 else np.zeros(counts.shape[1])
-    for clock in range(len(counts) - 1, -1, -1):
-        if clock < len(counts) - 1:
-            slower = np.multiply(slower, patience, out=result[clock])
-            slower += counts[clock]
-            slower /= totals[clock] + patience
-        else:
-            result[clock] = slower
-    return result
+    total = counts.sum()
+    if slower is None:
+        return counts / total if total > 0 else np.zeros(len(counts))
+    share = slower * patience
+    share += counts
+    share /= total + patience
+    return share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,7 +208,7 @@ STEADY = np.float32(1e-4)
 
 
 def board(
-    counts: Float64,
+    clocks: Iterable[Float64],
     site: Int16,
     as_of: int,
     *,
@@ -226,12 +221,18 @@ def board(
     ``before`` int32[k] are what trended a moment ago, if known: whatever they are, the board is the
     same, but is found sooner where they are nearly the same still.
 
-    ``counts`` f64[H, A] are decayed readers and ``site`` int16[A] site codes. An article's score is
+    ``clocks`` are decayed readers f64[A], one array for each of H clocks, the slowest first, so
+    that not all need be held at a time; ``site`` int16[A] are site codes. An article's score is
     ``share / share(site) ** site_exponent``, normalised: 0 ranks by plain volume, so that the
     largest site drowns its sisters, 1 by the share of its own site's readers.
     """
-    share = shares(counts)
-    now = share[0]
+    columns: list[tuple[Float32, Float32]] = []
+    now = None
+    for counts in clocks:
+        now = shares(counts, now)
+        columns.append((now.astype(np.float32), counts.astype(np.float32)))
+    assert now is not None
+    (share, fast), (hours, slow) = columns[-1], columns[min(1, len(columns) - 1)]
     totals = np.bincount(site, weights=now, minlength=1)
     floor = _floors(now, site, len(totals), per_site, before)
     rows = np.flatnonzero(now >= floor.take(site))
@@ -242,15 +243,14 @@ def board(
     order = np.lexsort((rows, -scores))
     rows, scores = rows[order], scores[order]
     scores = scores / (scores.sum() or 1.0)
-    slow = max(len(share) - 2, 0)
     return TrendBoard(
         as_of=as_of,
-        share=now.astype(np.float32),
-        earlier=share[min(1, len(share) - 1)].astype(np.float32),
-        usual=share[-1].astype(np.float32),
-        hours=share[slow].astype(np.float32),
-        fast=counts[0].astype(np.float32),
-        slow=counts[slow].astype(np.float32),
+        share=share,
+        earlier=columns[max(len(columns) - 2, 0)][0],
+        usual=columns[0][0],
+        hours=hours,
+        fast=fast,
+        slow=slow,
         rows=rows.astype(np.int32),
         scores=scores.astype(np.float32),
     )

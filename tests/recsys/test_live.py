@@ -339,7 +339,9 @@ def _agrees_with_a_naive_refresh(
     }
     counts = live.trends.counts(now)
     counts[:, [row for row in range(len(ids)) if row not in up]] = 0
-    share = trending.shares(counts)
+    share = [trending.shares(counts[-1])]
+    for clock in counts[-2::-1]:
+        share.insert(0, trending.shares(clock, share[0]))
     assert view.board.share == pytest.approx(share[0], rel=1e-5, abs=1e-12)
     assert view.board.usual == pytest.approx(share[-1], rel=1e-5, abs=1e-12)
     ranked = sorted((row for row in up if share[0][row] > 0), key=lambda r: (-share[0][r], r))

@@ -44,7 +44,7 @@ counts_of_three = st.lists(st.floats(0, 100), min_size=3, max_size=3)
 def test_box_clicks_count_against_what_was_shown(
     voices: list[float], clicked: list[float], shown: list[float]
 ) -> None:
-    found = trending.demand(*(np.array([part]) for part in (voices, clicked, shown)), prior=50.0)[0]
+    found = trending.demand(*map(np.array, (voices, clicked, shown)), prior=50.0)
     even = [click / (impressions + 50.0) for click, impressions in zip(clicked, shown, strict=True)]
     scale = sum(clicked) / sum(even) if sum(even) > 0 else 0.0
     for row in range(3):
@@ -53,24 +53,32 @@ def test_box_clicks_count_against_what_was_shown(
 
 
 def test_clicks_without_known_impressions_are_voices_like_others() -> None:
-    nothing = np.zeros((1, 2))
-    assert trending.demand(nothing, np.array([[3.0, 1.0]]), nothing).tolist() == [[3.0, 1.0]]
+    nothing = np.zeros(2)
+    assert trending.demand(nothing, np.array([3.0, 1.0]), nothing).tolist() == [3.0, 1.0]
 
 
 def test_a_card_shown_ten_times_as_often_and_clicked_twice_as_often_is_wanted_less() -> None:
-    clicked, shown = np.array([[20.0, 10.0]]), np.array([[1000.0, 100.0]])
-    often, seldom = trending.demand(np.zeros((1, 2)), clicked, shown)[0]
+    clicked, shown = np.array([20.0, 10.0]), np.array([1000.0, 100.0])
+    often, seldom = trending.demand(np.zeros(2), clicked, shown)
     assert often < seldom
 
 
 counted = st.lists(st.integers(0, 50), min_size=4, max_size=4)
 
 
+def smoothed(*counts: list[int], patience: float = trending.PATIENCE) -> list[np.ndarray]:
+    """Shares by each clock, the fastest first."""
+    found: list[np.ndarray] = []
+    for clock in reversed(counts):
+        found.insert(0, trending.shares(np.array(clock, float), *found[:1], patience=patience))
+    return found
+
+
 @given(fast=counted, middle=counted, slow=counted, patience=st.floats(1, 500))
 def test_shares_smooth_each_clock_toward_the_slower_one(
     fast: list[int], middle: list[int], slow: list[int], patience: float
 ) -> None:
-    shares = trending.shares(np.array([fast, middle, slow], float), patience)
+    shares = smoothed(fast, middle, slow, patience=patience)
     for row in range(4):
         share = slow[row] / sum(slow) if sum(slow) else 0.0
         assert shares[2][row] == pytest.approx(share)
@@ -81,9 +89,8 @@ def test_shares_smooth_each_clock_toward_the_slower_one(
 
 @given(counts=counted)
 def test_shares_are_probabilities(counts: list[int]) -> None:
-    shares = trending.shares(np.array([counts, counts], float))
     total = 1.0 if sum(counts) else 0.0
-    assert shares.sum(axis=1) == pytest.approx([total, total])
+    assert [sum(share) for share in smoothed(counts, counts)] == pytest.approx([total, total])
 
 
 def board(counts: list[float], site: list[int], **changes: float) -> trending.TrendBoard:
@@ -152,10 +159,10 @@ numbers = st.lists(st.integers(0, 30), min_size=5, max_size=5)
 def test_the_chart_is_ranked_by_the_window(
     fast: list[int], slow: list[int], week: list[int], rows: list[int], window: str, n: int
 ) -> None:
-    counts = np.array([fast, slow, week], float)
     site = np.zeros(5, np.int16)
-    found = trending.board(counts, site, NOW, per_site=10, site_exponent=0.0)
-    shares = trending.shares(counts)
+    clocks = [np.array(clock, float) for clock in (week, slow, fast)]
+    found = trending.board(clocks, site, NOW, per_site=10, site_exponent=0.0)
+    shares = smoothed(fast, slow, week)
     wanted = {}
     for row in rows:
         rising = (shares[0][row] + 1e-4) / (shares[1][row] + 1e-4)
@@ -174,7 +181,7 @@ def test_the_chart_is_ranked_by_the_window(
 
 def test_a_floor_keeps_out_what_few_have_heard_of() -> None:
     found = trending.board(
-        np.array([[1.0, 1.0], [5.0, 0.5], [9.0, 9.0]]),
+        np.array([[9.0, 9.0], [5.0, 0.5], [1.0, 1.0]]),
         np.zeros(2, np.int16),
         NOW,
         per_site=10,
