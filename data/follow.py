@@ -61,7 +61,7 @@ class Follower:
             for seq, event in changes.events:
                 if event.at > now:
                     event = dataclasses.replace(event, at=now)
-                self.mark = dataclasses.replace(self.mark, event_seq=seq)
+                self.mark = Mark(self.mark.article_revision, seq, self.mark.erasure_seq)
                 self.newest = max(self.newest, event.at)
                 self._live.observe([event])
             # After the events: what an erased reader did before must not bring them back.

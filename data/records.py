@@ -67,22 +67,28 @@ def picked(columns: Columns, which: Sequence[object]) -> Columns:
 
 
 def event_of(row: Row[Any]) -> Event:
-    """Return the event of a row; its id is the digest that is kept of the sender's."""
+    """Return the event of a whole row; its id is the digest that is kept of the sender's."""
+    # In the order of the table, as names cost more than the values: a service follows them all.
+    (_, id, kind, site, key, at, visitor, session, seen_on, dwell, slate, position, *rest) = row
+    context, propensity, arm, source, bundle, placement = rest
     return Event(
-        id=row.id.hex(),
-        kind=Kind(row.kind),
-        article=ArticleId(row.site, row.key),
-        at=row.at,
-        visitor=row.visitor,
-        session=row.session,
-        seen_on=row.seen_on,
-        dwell=row.dwell,
-        slate=row.slate,
-        position=row.position,
-        context=tuple(filter(None, row.context.split("|"))),
-        propensity=row.propensity,
-        arm=row.arm,
-        source=row.source,
-        bundle=row.bundle,
-        placement=row.placement,
+        id.hex(),
+        _KINDS[kind],
+        ArticleId(site, key),
+        at,
+        visitor,
+        session,
+        seen_on,
+        dwell,
+        slate,
+        position,
+        propensity,
+        tuple(filter(None, context.split("|"))) if context else (),
+        arm,
+        source,
+        bundle,
+        placement,
     )
+
+
+_KINDS = {int(kind): kind for kind in Kind}
