@@ -8,6 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+# Before anything that computes is loaded: of three tests at a time on two cores, threads that wait
+# for one another only spin, a quarter of all the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 import structlog
 from axe_playwright_python.sync_playwright import Axe
