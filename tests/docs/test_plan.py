@@ -12,6 +12,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 import figures  # noqa: E402
 import plan  # noqa: E402
+from figures import Place  # noqa: E402
 
 RESULTS = """
 <!-- widget -->
@@ -22,7 +23,7 @@ RESULTS = """
 | the tag              |       152 |   143 |
 | an answer, six cards |     3,480 | 1,200 |
 
-Words between tables.
+Words between tables: it takes 1,250.5 s here.
 
 | ms        | median        |
 | --------- | ------------: |
@@ -52,15 +53,19 @@ def test_a_figure_comes_from_the_results_unless_one_is_given():
 @pytest.mark.parametrize(
     ("place", "found"),
     [
-        (("widget", "the tag", "gzip"), 143),
-        (("widget", "the tag", "median"), 1.5),
-        (("widget", "no such row", "gzip"), None),
-        (("widget", "the tag", "no such column"), None),
-        (("elsewhere", "the tag", "gzip"), None),
+        (Place("widget", "the tag", "gzip"), 143),
+        (Place("widget", "the tag", "median"), 1.5),
+        (Place("widget", "the tag", "median", under="Words between"), 1.5),
+        (Place("widget", "the tag", "gzip", under="Words between"), None),
+        (Place("widget", said=r"takes ([\d,.]+) s here"), 1250.5),
+        (Place("widget", said=r"takes ([\d,.]+) s there"), None),
+        (Place("widget", "no such row", "gzip"), None),
+        (Place("widget", "the tag", "no such column"), None),
+        (Place("elsewhere", "the tag", "gzip"), None),
     ],
 )
-def test_a_number_is_read_from_the_table_that_has_row_and_column(place, found):
-    assert figures.cell(RESULTS, *place) == found
+def test_a_number_is_read_from_where_row_and_column_meet_or_from_a_sentence(place, found):
+    assert figures.number(RESULTS, place) == found
 
 
 def test_twice_the_answers_take_twice_the_cores_and_what_breaks_holds_half_the_share():
