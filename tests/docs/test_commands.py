@@ -47,6 +47,7 @@ BIN = Path(sys.executable).parent
 SHOWN_ONLY = {
     "docker": r"\bdocker\b",  # there is no daemon where tests run
     "kubectl": r"\bkubectl\b",  # nor a cluster
+    "a cluster": r"\b(yarn|spark-submit)\b",  # nor one of Spark's kind
     "systemd": r"\b(systemctl|systemd-run|journalctl)\b",  # nor systemd as process 1
     "crontab": r"\bcrontab\b",  # nor is the machine's crontab ours
     "installs": r"\b(make|pip|git clone|apt-get)\b",  # it installs, or runs what runs this test

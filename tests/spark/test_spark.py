@@ -63,7 +63,7 @@ def jar() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def spark(jar: Path | None) -> Iterator[Any]:
+def spark(jar: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session on a cluster of two workers."""
     if not find_spec("pyspark"):
         missing("PySpark is not installed: pip install 'recsys[spark]'")
@@ -72,6 +72,7 @@ def spark(jar: Path | None) -> Iterator[Any]:
     jars = {"spark.jars": str(jar)} if jar else {}
     patch = pytest.MonkeyPatch()
     patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    patch.setenv("SPARK_WORKER_DIR", str(tmp_path_factory.mktemp("workers")))
     try:
         with opened(Cluster(MASTER, SETTINGS | jars)) as session:
             yield session
