@@ -45,6 +45,7 @@ def _insert(table: Table) -> str:
 
 ONCE = f"{_insert(events)} ON CONFLICT (id) DO NOTHING"
 """How SQLite takes an event; composed once, as that costs more than a small batch."""
+CAME = "SELECT seq FROM events WHERE seq BETWEEN ? AND ?"
 _NEW = ", ".join(f'"{c.name}" = excluded."{c.name}"' for c in articles.c if c.name not in KEY)
 UPSERT = f'{_insert(articles)} ON CONFLICT (site, "key") DO UPDATE SET {_NEW}'
 """How it takes an article."""
@@ -52,18 +53,23 @@ FEW = 100
 """Articles up to which a table to copy them into costs more than it saves."""
 
 
-def add_events(connection: Connection, columns: Columns) -> int:
+def add_events(connection: Connection, columns: Columns) -> list[bool]:
     """Add events but for those whose id is known; of several with one id the first counts.
 
-    Returns how many were added. The transaction holds the clock of events: see ``store.advance``.
+    Returns which were added. The transaction holds the clock of events: see ``store.advance``.
     """
     ids, moments = columns["id"], columns["at"]
     if not ids:
-        return 0
+        return []
     if connection.dialect.name == "sqlite":
         # Handed to the driver as it is: translating each row costs as much as writing it.
         values = list(zip(*(columns[column.name] for column in events.c), strict=True))
-        return connection.exec_driver_sql(ONCE, values).rowcount
+        if connection.exec_driver_sql(ONCE, values).rowcount == len(values):
+            return [True] * len(values)
+        numbers = columns["seq"]
+        came = connection.exec_driver_sql(CAME, (numbers[0], numbers[-1])).scalars()
+        added = set(came)
+        return [seq in added for seq in numbers]
     # In the order of ids: neighbours in the index are written one after the other.
     first = dict(zip(reversed(ids), reversed(moments), strict=True))
     ordered = sorted(first.items())
@@ -78,15 +84,15 @@ def add_events(connection: Connection, columns: Columns) -> int:
             binary=True,
         )
         wanted = {id for (id,) in came.fetchall()}
-    new = len(wanted)
-    if new < len(ids):
+    fresh = [True] * len(ids)
+    if len(wanted) < len(ids):
         # Each once, as an id leaves the set with its first row.
         fresh = [id in wanted and not wanted.remove(id) for id in ids]  # type: ignore[func-returns-value]
         columns = picked(columns, fresh)
-    if new:
+    if columns["id"]:
         partitions.ensure(connection, columns["at"], int(time.time()))
         _copy(connection, events, zip(*(columns[c.name] for c in events.c), strict=True))
-    return new
+    return fresh
 
 
 def remove_events(connection: Connection, which: ColumnElement[bool]) -> int:

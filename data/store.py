@@ -1,7 +1,7 @@
 """Keeps articles and events, and hands them out whole to training or piecemeal to a service."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     func,
     insert,
     literal_column,
@@ -157,17 +158,29 @@ class Store:
         """Do the same with events that come by columns, as ``records.event_columns`` has them."""
         counts = Counts()
         for batch in _gathered(batches, EVENT_BATCH):
-            size = len(batch["id"])
-            with self.writing() as connection:
-                if size > BATCH:
-                    database.make_room(connection)
-                # First: an erasure that is under way is waited for, or waits for this.
-                first = advance(connection, "event_seq", size)
-                kept = _without_erased(connection, batch)
-                seq = range(first, first + len(kept["id"]))
-                new = loading.add_events(connection, {**kept, "seq": seq})
-            counts += Counts(new=new, same=size - new)
+            counts += _counted(self._put(batch))
         return counts
+
+    def put_together(self, batches: Sequence[Sequence[Event]]) -> list[Counts]:
+        """Add several batches of events in one transaction; returns what became of each."""
+        fresh = iter(self._put(event_columns([event for batch in batches for event in batch])))
+        return [_counted(list(islice(fresh, len(batch)))) for batch in batches]
+
+    def _put(self, batch: Columns) -> list[bool]:
+        """Add events and return which of them are new."""
+        size = len(batch["id"])
+        with self.writing() as connection:
+            if size > BATCH:
+                database.make_room(connection)
+            # First: an erasure that is under way is waited for, or waits for this.
+            first = advance(connection, "event_seq", size)
+            kept = _not_erased(connection, batch)
+            if all(kept):
+                return loading.add_events(connection, {**batch, "seq": range(first, first + size)})
+            batch = picked(batch, kept)
+            seq = range(first, first + len(batch["id"]))
+            fresh = iter(loading.add_events(connection, {**batch, "seq": seq}))
+            return [one and next(fresh) for one in kept]
 
     def erase(self, visitor: str, at: int, also: Also | None = None) -> int:
         """Delete all events of a visitor and see to it that they are forgotten everywhere.
@@ -357,26 +370,38 @@ def _gathered(batches: Iterable[Columns], size: int) -> Iterator[Columns]:
 
 def advance(connection: Connection, clock: str, by: int) -> int:
     """Take ``by`` numbers from a clock and return the first; others wait until the commit."""
-    last = connection.execute(
-        update(clocks)
-        .where(clocks.c.name == clock)
-        .values(value=clocks.c.value + by)
-        .returning(clocks.c.value)
-    ).scalar_one()
+    last = connection.execute(_ADVANCE, {"clock": clock, "by": by}).scalar_one()
     return int(last) - by + 1
 
 
-def _without_erased(connection: Connection, batch: Columns) -> Columns:
-    """Return the events but for those that their visitor wanted erased."""
-    newest = select(erasures.c.visitor, func.max(erasures.c.at)).group_by(erasures.c.visitor)
+def _counted(fresh: Sequence[bool]) -> Counts:
+    new = sum(fresh)
+    return Counts(new=new, same=len(fresh) - new)
+
+
+def _not_erased(connection: Connection, batch: Columns) -> list[bool]:
+    """Return which events their visitor did not want erased."""
     visitors = set(batch["visitor"]) - {""}
-    if len(visitors) < FEW:
-        newest = newest.where(erasures.c.visitor.in_(visitors))
-    until = {row[0]: row[1] for row in connection.execute(newest)} if visitors else {}
+    until: dict[str, int] = {}
+    if 0 < len(visitors) < FEW:
+        until = dict(connection.execute(_ERASED_OF, {"visitors": list(visitors)}).all())  # type: ignore[arg-type]
+    elif visitors:
+        until = dict(connection.execute(_ERASED).all())  # type: ignore[arg-type]
     if until.keys().isdisjoint(visitors):
-        return batch
+        return [True] * len(batch["at"])
     told = zip(batch["at"], batch["visitor"], strict=True)
-    return picked(batch, [at > until.get(visitor, -math.inf) for at, visitor in told])
+    return [at > until.get(visitor, -math.inf) for at, visitor in told]
+
+
+# Composed once: that takes longer than what they do.
+_ERASED = select(erasures.c.visitor, func.max(erasures.c.at)).group_by(erasures.c.visitor)
+_ERASED_OF = _ERASED.where(erasures.c.visitor.in_(bindparam("visitors", expanding=True)))
+_ADVANCE = (
+    update(clocks)
+    .where(clocks.c.name == bindparam("clock"))
+    .values(value=clocks.c.value + bindparam("by"))
+    .returning(clocks.c.value)
+)
 
 
 FEW = 1_000

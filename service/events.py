@@ -11,10 +11,10 @@ from pydantic import BaseModel, Field
 from data.scope import Scope
 from recsys.errors import RecsysError
 from recsys.types import Event, Kind
-from service import access, metrics
+from service import access, metrics, posted
 from service.holder import Holder
 from service.limits import Gate, is_bot
-from service.posted import Fault, Sender, event
+from service.posted import Fault, Sender
 from service.problems import DESCRIBED, answer, away
 from service.settings import Settings
 from service.wire import respond
@@ -85,7 +85,7 @@ def blueprint(holder: Holder, settings: Settings, gate: Gate) -> APIBlueprint:
             response = answer(429, "Too many events within a minute; send the rest later.")
             response.headers["Retry-After"] = "60"
             return response
-        return _take(rows, sender, holder, settings, gate)
+        return _take(rows, sender, holder, gate)
 
     @api.after_request
     def share(response: Response) -> Response:
@@ -132,25 +132,23 @@ def _rows(sender: Sender) -> list[Any] | Response:
     return rows
 
 
-def _take(
-    rows: list[Any], sender: Sender, holder: Holder, settings: Settings, gate: Gate
-) -> Response:
+def _take(rows: list[Any], sender: Sender, holder: Holder, gate: Gate) -> Response:
     now = int(time.time())
     bot = sender.key is None and is_bot(request.user_agent.string)
+    crawled = Fault("", "crawlers are not counted", "bot")
+    told: list[Event | Fault] = [crawled] * len(rows)
+    if not bot:
+        told = posted.events(rows, sender, holder.keyring, now)
+    sites = set(holder.sites())
     events: list[Event] = []
     refused: list[dict[str, Any]] = []
-    for place, row in enumerate(rows):
-        try:
-            if bot:
-                raise Fault("", "crawlers are not counted", "bot")
-            made = event(row, sender, holder.keyring, now)
-            _refuse_unknown(made, sender, holder, settings)
-            if sender.key is None and made.kind != Kind.IMPRESSION:
-                _refuse_repetition(made, gate)
-            events.append(made)
-        except Fault as fault:
-            metrics.EVENTS.labels(fault.reason).inc()
-            refused.append({"row": place, "field": fault.field, "message": fault.message})
+    for place, made in enumerate(told):
+        one = made if isinstance(made, Fault) else _known(made, sender, sites, holder, gate)
+        if isinstance(one, Event):
+            events.append(one)
+        else:
+            metrics.EVENTS.labels(one.reason).inc()
+            refused.append({"row": place, "field": one.field, "message": one.message})
     try:
         taken = holder.intake.take(events)
     except RecsysError:
@@ -176,15 +174,18 @@ def _take(
     )
 
 
-def _refuse_unknown(made: Event, sender: Sender, holder: Holder, settings: Settings) -> None:
+def _known(
+    made: Event, sender: Sender, sites: set[str], holder: Holder, gate: Gate
+) -> Event | Fault:
+    """Return the event, or why nothing is known here that it could be about."""
     site = made.article.site
-    if site not in holder.sites():
-        raise Fault("site", f"{site!r} is not a site of this network", "site")
-    # Systems may be ahead of their articles; a browser stands on one.
-    if sender.key is None and not holder.knows(made.article):
-        raise Fault("key", f"article {str(made.article)!r} is unknown", "article")
-
-
-def _refuse_repetition(made: Event, gate: Gate) -> None:
-    if not gate.opens(str(made.article)):
-        raise Fault("", "this address has opened the article several times already", "repeat")
+    if site not in sites:
+        return Fault("site", f"{site!r} is not a site of this network", "site")
+    if sender.key is not None:
+        # Systems may be ahead of their articles; a browser stands on one.
+        return made
+    if not holder.knows(made.article):
+        return Fault("key", f"article {str(made.article)!r} is unknown", "article")
+    if made.kind != Kind.IMPRESSION and not gate.opens(str(made.article)):
+        return Fault("", "this address has opened the article several times already", "repeat")
+    return made

@@ -1,13 +1,21 @@
 """Turns what somebody posted into an event, or says why it is not believed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from data.access import ApiKey
 from data.importers.rows import KINDS, Context, Id, Key, Site, moment
-from data.keyring import Keyring
+from data.keyring import Keyring, Pseudonyms
 from data.scope import Scope
 from recsys.types import ArticleId, Event
 from service import slates
@@ -54,58 +62,89 @@ class Sender:
     """Sites whose pages a browser may be on; None for any."""
 
 
-def event(row: Any, sender: Sender, keyring: Keyring, now: int) -> Event:
-    """Return the event that a row posts; raises ``Fault`` where it is not to be believed.
+def events(rows: Sequence[Any], sender: Sender, keyring: Keyring, now: int) -> list[Event | Fault]:
+    """Return for each row the event that it posts, or why it is not to be believed.
 
     An event about a card takes everything from the signed slate: where it was shown, in which slot,
     with what probability, from which source, by which bundle and arm of an experiment. Its id
     follows from these, so that a card is seen once and clicked once however often that is posted.
     """
-    posted = _parsed(row)
-    article = ArticleId(posted.site, posted.key)
+    # A page has one session and few readers: each is hashed once.
+    visitors, sessions = Pseudonyms(keyring.visitor), Pseudonyms(keyring.session)
+    made: list[Event | Fault] = []
+    for posted in _parsed(rows):
+        if isinstance(posted, Fault):
+            made.append(posted)
+            continue
+        try:
+            id, page, card = _told(posted, sender, keyring, now)
+        except Fault as fault:
+            made.append(fault)
+            continue
+        made.append(
+            Event(
+                id,
+                KINDS[posted.kind],
+                ArticleId(posted.site, posted.key),
+                _clamped(posted.at, sender, now),
+                visitors[posted.visitor] if posted.consent else "",
+                sessions[posted.session],
+                page,
+                posted.dwell,
+                context=tuple(posted.context),
+                **card,
+            )
+        )
+    return made
+
+
+def _told(
+    posted: Row, sender: Sender, keyring: Keyring, now: int
+) -> tuple[str, str, dict[str, Any]]:
+    """Return the id of an event, the page it happened on and what its slate proves."""
     if posted.slate:
         shown = _shown(posted.slate, keyring, now)
-        propensity = shown.propensity(article, posted.position)
+        propensity = shown.propensity(ArticleId(posted.site, posted.key), posted.position)
         if propensity is None:
             raise Fault("position", "the slate did not show this article there", "slate")
         _refuse_stranger(sender, "slate", shown.site)
-        id, page = f"{shown.id}:{posted.kind}:{posted.position}", shown.site
-        card: dict[str, Any] = {
-            "slate": shown.id,
-            "position": posted.position,
-            "propensity": propensity,
-            "arm": shown.arm,
-            "source": shown.source(posted.position),
-            "bundle": shown.bundle,
-            "placement": shown.placement,
-        }
-    elif posted.id:
+        return (
+            f"{shown.id}:{posted.kind}:{posted.position}",
+            shown.site,
+            {
+                "slate": shown.id,
+                "position": posted.position,
+                "propensity": propensity,
+                "arm": shown.arm,
+                "source": shown.source(posted.position),
+                "bundle": shown.bundle,
+                "placement": shown.placement,
+            },
+        )
+    if posted.id:
         _refuse_stranger(sender, "site", posted.site)
-        id, page, card = posted.id, "", {}
-    else:
-        raise Fault("id", "is missing; only an event about a slate has one without saying", "row")
-    return Event(
-        id=id,
-        kind=KINDS[posted.kind],
-        article=article,
-        at=_clamped(posted.at, sender, now),
-        visitor=keyring.visitor(posted.visitor) if posted.consent else "",
-        session=keyring.session(posted.session),
-        seen_on=page,
-        dwell=posted.dwell,
-        context=tuple(posted.context),
-        **card,
-    )
+        return posted.id, "", {}
+    raise Fault("id", "is missing; only an event about a slate has one without saying", "row")
 
 
-def _parsed(row: Any) -> Row:
+def _parsed(rows: Sequence[Any]) -> Sequence[Row | Fault]:
+    try:
+        return _rows.validate_python(rows)
+    except ValidationError:
+        return [_row_or_fault(row) for row in rows]
+
+
+def _row_or_fault(row: Any) -> Row | Fault:
     try:
         return Row.model_validate(row)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input ").strip()
-        raise Fault(field, message, "row") from error
+        return Fault(field, message, "row")
+
+
+_rows = TypeAdapter(list[Row])
 
 
 def _shown(token: str, keyring: Keyring, now: int) -> slates.Shown:

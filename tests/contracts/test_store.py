@@ -105,6 +105,20 @@ def test_an_event_counts_once_however_often_it_is_sent(store: Store) -> None:
     assert store.counts() == {"articles": 0, "events": 2}
 
 
+def test_batches_that_are_written_together_are_counted_apart(store: Store) -> None:
+    store.put_events([click("old", NEWS.id, 5)])
+    store.erase("gone", at=100)
+    batches = [
+        [click("a", NEWS.id, 10), click("b", NEWS.id, 20, visitor="gone")],
+        [click("a", NEWS.id, 10)],
+        [],
+        [click("old", NEWS.id, 5), click("c", NEWS.id, 200, visitor="gone")],
+    ]
+    told = [Counts(new=1, same=1), Counts(same=1), Counts(), Counts(new=1, same=1)]
+    assert store.put_together(batches) == told
+    assert [event.at for _, event in store.changes(Mark()).events] == [5, 10, 200]
+
+
 def test_events_come_back_in_order_of_arrival_with_every_field(store: Store) -> None:
     first = click("x", NEWS.id, 50, visitor="v", session="s", seen_on="guide", slate="sl")
     first = dataclasses.replace(first, dwell=1.5, position=3, context=("os:1", "region:kansai"))

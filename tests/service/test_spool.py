@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -66,6 +67,26 @@ def away(settings):
         with sqlite3.connect(path) as raw:
             raw.execute("ALTER TABLE elsewhere RENAME TO events")
         raw.close()
+
+
+@contextlib.contextmanager
+def held(settings):
+    """Another writer holds the store for as long as the block lasts."""
+    path = settings.store_url.removeprefix("sqlite:///")
+    holder = sqlite3.connect(path, isolation_level=None, timeout=5)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def until(done):
+    deadline = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def writers() -> int:
@@ -245,6 +266,58 @@ def test_a_store_that_another_writer_holds_is_not_waited_for(store, spool, setti
     holder.close()
     assert taking.deliver().rows == 20
     assert len(stored(store)) == 20
+
+
+def test_requests_that_come_during_a_write_are_written_together_and_told_apart(
+    store, spool, settings
+):
+    asked: list[Store] = []
+    taking = Intake(lambda: asked.append(store) or store, spool, 20.0)
+    rows = {n: [event(n), event(n), event(99)] for n in range(6)}
+    answers: dict[int, Taken] = {}
+    threads = [
+        threading.Thread(target=lambda n=n: answers.update({n: taking.take(rows[n])})) for n in rows
+    ]
+    with held(settings):
+        threads[0].start()
+        until(lambda: taking._turn.locked() and taking._waiting.empty())
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: taking._waiting.qsize() == 5)
+        assert not answers  # nobody is told before the commit
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 2
+    assert answers[0] == Taken(new=2, same=1)
+    assert sum(answer.new for answer in answers.values()) == 7
+    assert {answer.same + answer.new for answer in answers.values()} == {3}
+    assert len(stored(store)) == 7
+
+
+def test_an_event_that_nobody_can_keep_spoils_only_its_own_request(store, spool, settings):
+    taking = intake(store, spool)
+    bad = event(7, position=2**70)
+    answers: dict[str, object] = {}
+
+    def take(name, events):
+        try:
+            answers[name] = taking.take(events)
+        except Exception as error:
+            answers[name] = error
+
+    wanted = {"first": [event(0)], "good": [event(1)], "bad": [bad], "fine": [event(2)]}
+    threads = [threading.Thread(target=take, args=pair) for pair in wanted.items()]
+    with held(settings):
+        threads[0].start()
+        until(lambda: taking._turn.locked() and taking._waiting.empty())
+        for thread in threads[1:]:
+            thread.start()
+        until(lambda: taking._waiting.qsize() == 3)
+    for thread in threads:
+        thread.join()
+    assert [answers[name] for name in ("first", "good", "fine")] == [Taken(new=1)] * 3
+    assert isinstance(answers["bad"], TypeError)  # nor does the queue
+    assert len(stored(store)) == 3
 
 
 def test_where_neither_store_nor_queue_can_be_written_nothing_is_acknowledged(
