@@ -28,6 +28,14 @@ Whoever sets it also gets that nothing of the answer is kept or shared.
 NEITHER = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 """What of a browser no answer of ours asks for."""
 YEAR = 365 * 86_400
+DEFAULTS = (
+    ("Content-Security-Policy", DATA),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Cross-Origin-Resource-Policy", "cross-origin"),
+    ("Permissions-Policy", NEITHER),
+)
+"""What every answer says unless its view said otherwise."""
 
 
 def register(app: Flask) -> None:
@@ -45,11 +53,11 @@ def register(app: Flask) -> None:
             headers["Cache-Control"] = "no-store"
             headers["Cross-Origin-Resource-Policy"] = "same-origin"
             headers["Referrer-Policy"] = "same-origin"
-        headers.setdefault("Content-Security-Policy", DATA)
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
-        headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
-        headers.setdefault("Permissions-Policy", NEITHER)
+        # Headers are a list: a look at all of them for each default would cost more than the rest.
+        given = {name.lower() for name in headers.keys()}  # noqa: SIM118
+        for name, value in DEFAULTS:
+            if name.lower() not in given:
+                headers.add(name, value)
         if response.mimetype == "text/html":
             # Who opens a page of ours, or is opened by it, shall not reach into it.
             headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

@@ -67,7 +67,6 @@ STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=FASTER,
 )
-_of_stage = cache(STAGE_SECONDS.labels)  # asked a dozen times an answer
 FILL = Histogram(
     "recsys_slate_fill_ratio",
     "Items given as a share of those asked for.",
@@ -79,6 +78,10 @@ SITE_ITEMS = Counter(
     "Items given, by their own site; other: sites that the configuration does not name.",
     ["site"],
 )
+# Looked up by label for each card and stage of each answer; there are few sources and sites.
+_of_stage = cache(STAGE_SECONDS.labels)
+_of_source = cache(ITEMS.labels)
+_of_site = cache(SITE_ITEMS.labels)
 ENGINE_FAILURES = Counter("recsys_engine_failures", "Requests answered empty after an exception.")
 
 # Freshness: moments in UTC seconds, of the worker that is furthest behind; 0 before the first.
@@ -285,9 +288,9 @@ def count_answer(
     items = list(items)
     FILL.observe(len(items) / asked)
     for source, many in Tally(item["source"] for item in items).items():
-        ITEMS.labels(source).inc(many)
+        _of_source(source).inc(many)
     for site, many in Tally(i["site"] if i["site"] in sites else "other" for i in items).items():
-        SITE_ITEMS.labels(site).inc(many)
+        _of_site(site).inc(many)
     for stage, seconds in stages.items():
         _of_stage(stage).observe(seconds)
 

@@ -15,6 +15,7 @@ from recsys.trace import plain
 from recsys.types import ArticleId, Card, Query, Slate
 from service import access, demo, metrics, slates, spans
 from service.holder import Holder
+from service.parameters import checked
 from service.problems import DESCRIBED
 from service.settings import Settings
 from service.stages import Stages
@@ -31,6 +32,7 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
     refusals = dict.fromkeys((401, 403, 422), DESCRIBED)
 
     @api.get("/recommendations", responses={200: Answer, **refusals})
+    @checked
     def recommendations(query: Ask) -> Response:
         """Links for one article page
 

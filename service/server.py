@@ -18,6 +18,7 @@ from wsgiref.types import WSGIApplication
 import structlog
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
 from recsys.errors import Busy, ConfigError, RecsysError
 from service import counts, draining, logs
@@ -111,6 +112,7 @@ def serve(
         "timeout": 60,
         "control_socket_disable": True,
         "logconfig_dict": logging,
+        "logger_class": _Log,
         "when_ready": lambda _: ready(address),
         "child_exit": lambda _, worker: counts.forget(worker.pid),
         "worker_exit": _last_words,
@@ -158,6 +160,13 @@ class _Gunicorn(BaseApplication):
 
         vitals.started(self.cfg.threads)
         return self._load(self._settings)
+
+
+class _Log(Logger):
+    """gunicorn's log without a line for each answer: ``observe`` writes that one."""
+
+    def access(self, *_: Any) -> None:
+        """Do nothing: gunicorn would take two dozen fields together and throw them away."""
 
 
 class _Arbiter(Arbiter):
