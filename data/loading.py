@@ -110,7 +110,7 @@ def upsert_articles(connection: Connection, rows: Rows) -> None:
         return
     if connection.dialect.name == "sqlite":
         # Handed over as they are, like events.
-        plain = [row | {name: _json(row[name]) for name in LISTS} for row in rows]
+        plain = [{**row, **{name: _json(row[name]) for name in LISTS}} for row in rows]
         connection.exec_driver_sql(UPSERT, list(_values(articles, plain)))
         return
     put: Any = postgresql.insert(articles)

@@ -66,7 +66,7 @@ def picked(columns: Columns, which: Sequence[object]) -> Columns:
     return {name: list(compress(values, which)) for name, values in columns.items()}
 
 
-def event_of(row: Row[Any]) -> Event:
+def event_of(row: Sequence[Any]) -> Event:
     """Return the event of a whole row; its id is the digest that is kept of the sender's."""
     # In the order of the table, as names cost more than the values: a service follows them all.
     (_, id, kind, site, key, at, visitor, session, seen_on, dwell, slate, position, *rest) = row
