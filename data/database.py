@@ -5,20 +5,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from data import connections
 from data.connections import StoreSettings
 from recsys.errors import ConfigError, DataError
+
+if TYPE_CHECKING:  # what migrates takes a while to load, and hardly anybody has to migrate
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 CACHE = 2 * 1024
@@ -128,6 +127,8 @@ def migrate(engine: Engine) -> None:
             f"the store {shown(engine.url)} has schema {found}, which this version does"
             " not know; update the program, or name another store"
         )
+    from alembic import command
+
     config = alembic()
     # Of several processes that open a store, one migrates and the others wait.
     options = {"begin": "BEGIN IMMEDIATE"}
@@ -148,28 +149,31 @@ def revision(engine: Engine) -> str:
 
 def revision_of(connection: Connection) -> str:
     """Return the same within a transaction."""
-    return ", ".join(MigrationContext.configure(connection).get_current_heads())
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return ", ".join(connection.scalars(text("SELECT version_num FROM alembic_version")))
 
 
 def head() -> str:
     """Return the revision that this version of the program wants."""
-    return ", ".join(_script().get_heads())
+    return max(known())
 
 
 def known() -> frozenset[str]:
-    """Return the revisions that this version of the program can bring up to date."""
-    return frozenset(revision.revision for revision in _script().walk_revisions())
+    """Return the revisions that this version of the program can bring up to date.
+
+    The file of each is named by it.
+    """
+    return frozenset(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def alembic() -> Config:
+def alembic() -> "Config":
     """Return what Alembic must be told to run our migrations."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
-
-
-def _script() -> ScriptDirectory:
-    return ScriptDirectory(str(MIGRATIONS))
 
 
 def lift(connection: Connection, *limits: str) -> None:
@@ -283,4 +287,6 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    # To the driver, as it is: every small write would pay for more.
+    words = connection.get_execution_options().get("begin", "BEGIN")
+    connection.connection.cursor().execute(words)

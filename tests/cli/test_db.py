@@ -6,10 +6,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+from alembic.script import ScriptDirectory
 from postgres import PASSWORD
 from sqlalchemy import Engine, create_engine
 
-from data import access, audit, copies, rules, runs, schema
+from data import access, audit, copies, database, rules, runs, schema
 from data.audit import Actor
 from data.scope import Scope
 from data.store import Mark, Store
@@ -55,6 +56,12 @@ def fill(store: Store) -> None:
     rules.add(store, Rule("", Action.STOP, Aim.ARTICLE, "daily/a1"), Actor("anna"))
     run = runs.begin(store, "retrain", NOW)
     runs.end(store, run, NOW + 5, "done", "well", {"clicks": 0.1})
+
+
+def test_revisions_are_told_by_their_files_as_alembic_tells_them() -> None:
+    script = ScriptDirectory.from_config(database.alembic())
+    assert database.known() == {one.revision for one in script.walk_revisions()}
+    assert [database.head()] == script.get_heads()
 
 
 def test_a_schema_is_brought_up_to_date_once(typed: Callable, here: str) -> None:
