@@ -74,7 +74,7 @@ def main(args: argparse.Namespace) -> None:
         if args.servers:
             import serving_servers
 
-            serving_servers.compare(args, networks[0], work)
+            serving_servers.compare(args, networks[0], first(networks[0].pages), work)
         elif len(networks) > 1:
             sizes(args, networks, work)
         else:

@@ -108,15 +108,23 @@ def check_wrk() -> None:
 
 
 def family(process: int) -> list[int]:
-    """Return a process and its children, which are the workers."""
-    children = Path(f"/proc/{process}/task/{process}/children")
-    return [process, *map(int, children.read_text().split())]
+    """Return a process and its children that live, which are the workers."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [process, *(one for one in map(int, children.split()) if _stat(one)[0] != "Z")]
 
 
 def _processor(processes: Sequence[int]) -> float:
     """Return the seconds that processes and their children have taken so far."""
     ticks = 0
     for one in {one for process in processes for one in family(process)}:
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        fields = _stat(one)
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(process: int) -> list[str]:
+    """Return what the kernel tells of a process, from its state on."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it has just ended
+        return ["Z", *["0"] * 20]
