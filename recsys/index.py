@@ -15,14 +15,14 @@ from recsys.top import best
 FLAT_LIMIT = 10_000
 """Articles up to which every vector is compared; beyond, cells are worth their building."""
 CELLS = 1.6
-"""Cells for each square root of the articles."""
-PROBES = 0.4
-"""Cells that a search looks into for each square root of the cells; both by measurement, for 0.99
-and more of the ten and of the 64 nearest at any size: ``benchmarks/index.py``."""
-FEWEST = 4
-"""Cells that a search looks into at least."""
+"""Cells for each square root of the articles, by measurement: ``benchmarks/index.py``."""
 TRAINED = 64
 """Articles for each cell that the centres are learned from at most."""
+FOUND = 0.995
+"""Share of the ``NEAREST`` of ``SAMPLE`` articles that must be found: it decides how many cells are
+looked into, for how well vectors fall into cells differs from one network to another."""
+NEAREST = 64
+SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,12 +52,12 @@ class ArticleIndex:
         count = min(round(CELLS * sqrt(len(filled))), len(filled))
         centres = faiss.IndexFlatIP(vectors.shape[1])
         cells = faiss.IndexIVFFlat(centres, centres.d, count, faiss.METRIC_INNER_PRODUCT)
-        cells.nprobe = max(FEWEST, round(PROBES * sqrt(count)))
         cells.cp.spherical = True
         cells.cp.max_points_per_centroid = TRAINED
         cells.cp.min_points_per_centroid = 1
         cells.train(texts)
         cells.add_with_ids(texts, filled)
+        _set_probes(cells, texts)
         return cls(vectors, cells)
 
     def search(self, queries: Float32, k: int) -> tuple[Int32, Float32]:
@@ -130,6 +130,16 @@ class ArticleIndex:
                 f" expected at most {len(vectors)} of width {vectors.shape[1]}"
             )
         return cls(vectors, cells)
+
+
+def _set_probes(cells: faiss.IndexIVF, vectors: Float32) -> None:
+    """Set into how many cells to look, so that of vectors f32[A, d] enough are found."""
+    sample = vectors[:: -(-len(vectors) // SAMPLE)]
+    k = min(NEAREST, len(vectors))
+    # the two add up in another order, and so differ in their last bits
+    least = faiss.knn(sample, vectors, k, metric=faiss.METRIC_INNER_PRODUCT)[0][:, -1:] - 1e-6
+    while (cells.search(sample, k)[0] >= least).mean() < FOUND and cells.nprobe < cells.nlist:
+        cells.nprobe = min(cells.nprobe + 1 + cells.nprobe // 4, cells.nlist)
 
 
 def _ordered(score: Float32, found: Int64) -> tuple[Int32, Float32]:
