@@ -157,6 +157,11 @@ def test_a_wrong_parameter_is_named_in_a_problem(client, query, field):
     assert [error["field"] for error in answer.json["errors"]] == [field or "query"]
 
 
+@pytest.mark.parametrize(("query", "status"), [("n=3&n=0", 200), ("n=0&n=3", 422)])
+def test_of_a_parameter_that_is_given_twice_the_first_counts(client, query, status):
+    assert client.get(f"{PATH}?{query}").status_code == status
+
+
 @pytest.mark.parametrize("query", ["", "?n=0"])
 def test_any_page_may_ask_and_nothing_is_cached(client, query):
     headers = client.get(PATH + query, headers={"Origin": "https://elsewhere.example"}).headers
