@@ -50,10 +50,13 @@ class Standing:
 def standing(
     server: str, application: str, threads: int, options: Mapping[str, Any], log: Path
 ) -> Iterator[Standing]:
-    """Start an application of ``APPLICATIONS`` under one of ``SERVERS``; wait until it answers."""
+    """Start an application of ``APPLICATIONS`` under one of ``SERVERS``; wait until it answers.
+
+    What it logs takes the place of what the last one did.
+    """
     began = time.perf_counter()
     words = [sys.executable, __file__, server, application, str(threads), json.dumps(dict(options))]
-    with log.open("a") as lines:
+    with log.open("w") as lines:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=lines, text=True)
     try:
         assert process.stdout is not None
