@@ -20,6 +20,8 @@ MOST_EVENTS = 2_000_000
 """Events of the sample that the driver replays, about."""
 MOST_ARTICLES = 200_000
 """Articles of that sample, the newest ones."""
+TASK = 500
+"""Articles at least that are worth a task of their own."""
 FINE = 1_000_000
 """Parts of the readers, of which a sample takes some."""
 
@@ -112,6 +114,8 @@ def read(spark: "SparkSession", source: Source, until: int) -> Facts:
         raw.articles.select("site", "key", "title", "body", "section", "tags")
         .join(numbered, ["site", "key"])
         .drop("site", "key")
+        # Files are read by their size, and texts take long for theirs.
+        .repartition(min(3 * spark.sparkContext.defaultParallelism, 1 + len(table) // TASK))
     )
     first = raw.events.where("visitor != ''").groupBy("visitor").agg(F.min("seq").alias("first"))
     names = first.orderBy("first").select("visitor").toArrow()["visitor"].combine_chunks()

@@ -14,7 +14,11 @@ from recsys.errors import ConfigError, LibraryMissing
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+USUAL = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.maxResultSize": "0",  # what a bundle holds comes back, however much it is
+}
 AT_HOME = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 """Where the cluster is this machine, nobody else need reach the driver."""
 
@@ -55,7 +59,7 @@ def opened(cluster: Cluster) -> Iterator["SparkSession"]:
     builder = SparkSession.builder.appName("recsys train")
     if cluster.master:
         builder = builder.master(cluster.master)
-    for name, value in {**QUIET, **home, **cluster.settings}.items():
+    for name, value in {**USUAL, **home, **cluster.settings}.items():
         builder = builder.config(name, value)
     try:
         spark = builder.getOrCreate()
