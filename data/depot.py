@@ -166,7 +166,7 @@ def _fetch(place: _Place, id: str, root: Path) -> None:
         stated: Manifest = manifest.read(folder)
         for name, file in stated.files.items():
             place.get(f"{id}/{name}", folder / name, file.bytes)
-        manifest.verify(folder)
+        manifest.vouch(folder, manifest.marks(folder, manifest.verify(folder)))
         for path in [*folder.rglob("*"), folder]:
             shelf.sync(path)
         if (root / id).exists():  # without a manifest, or it would be here
