@@ -201,7 +201,10 @@ a:focus-visible::after { outline: 2px solid var(--_accent); outline-offset: 4px;
         return;
       }
       root.replaceChildren(this.#section(cards, false));
-      if (this.offsetHeight < height) this.#giveBack(height, life.signal);
+      // The frame that draws it lays it out anyway: to ask sooner would make one long task of two.
+      requestAnimationFrame(() => {
+        if (!life.signal.aborted && this.offsetHeight < height) this.#giveBack(height, life.signal);
+      });
       safely(() => {
         // Where only an address was given, the service knows which article it is.
         const [, site, key] = /^([^/]+)\/(.+)$/s.exec(text(answer.article)) || [];
