@@ -175,6 +175,7 @@ def _facts(stated: Manifest) -> dict[str, str]:
         "recipe": stated.config_hash,
         "code": stated.code_version,
         "embedder": stated.embedder,
+        "learned": _learned(stated),
         **{name: f"{value:,}" for name, value in stated.shapes.items()},
         **{name: f"{value:,g}" for name, value in stated.metrics.items()},
         "size": _size(stated),
@@ -192,10 +193,19 @@ def _summary(stated: Manifest) -> dict[str, Any]:
         "config_hash": stated.config_hash,
         "code_version": stated.code_version,
         "embedder": stated.embedder,
+        "learned": stated.learned,
         "shapes": stated.shapes,
         "metrics": stated.metrics,
         "bytes": _bytes(stated),
     }
+
+
+def _learned(stated: Manifest) -> str:
+    """Return whether it was built upon an earlier bundle."""
+    upon, anew = stated.learned.get("upon", 0), stated.learned.get("anew", 0)
+    if not upon:
+        return "from scratch"
+    return f"upon what was known {_time(upon)}; from scratch {_time(anew)}"
 
 
 def _bytes(stated: Manifest) -> int:

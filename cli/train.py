@@ -48,6 +48,10 @@ def train(
         bool,
         typer.Option("--force", help="Publish whatever the gate says; the audit log keeps it."),
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Learn all from scratch, and build upon no earlier bundle."),
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why it is forced, for those who come later.")] = "",
     engine: Annotated[
         Engine, typer.Option(help="Where it is computed: on this machine, or on a Spark cluster.")
@@ -93,8 +97,11 @@ def train(
       recsys train --force --reason "site sold"    whatever the gate says
       recsys train --engine spark --source s3://network/lake --master yarn
 
-    The gate takes about as long as the training itself, twice as long where the
-    recipe has changed; a first bundle has none.
+    What still holds of an earlier bundle is taken over: what known texts say,
+    and where readers' tastes begin. Embedder, tones and tastes are learned from
+    scratch again once a share of the articles or events, `[train] renew`, is new
+    to them; `recsys bundles show` tells since when they are, and --full does it
+    now. The gate's own bundles are built upon none that has seen its window.
 
     Where events are too many for one machine, a cluster learns of them and of
     texts, into the very same bundle; it takes the extra spark, and Java. The
@@ -141,6 +148,7 @@ def train(
                     report=report,
                     before_publish=lease.check,
                     force=force,
+                    full=full,
                     reason=reason,
                     engine=other,
                 )

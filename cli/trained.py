@@ -28,6 +28,7 @@ def trained(
     report: "Report",
     before_publish: Callable[[], None] = lambda: None,
     force: bool = False,
+    full: bool = False,
     reason: str = "",
     engine: "SparkEngine | None" = None,
 ) -> "Bundle":
@@ -63,6 +64,7 @@ def trained(
         spare=spare,
         gate=setup.gate,
         force=force,
+        full=full,
         by=who.name if force else "",
         why=reason,
         before_publish=before_publish,

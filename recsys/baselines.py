@@ -42,6 +42,10 @@ class RecentPopularity(MostPopular):
         self._window = window
         self._recent: deque[tuple[int, int]] = deque()
 
+    def needs(self, cut: int) -> int:
+        """Need only what is in the window."""
+        return cut - self._window
+
     def observe(self, step: Step) -> None:
         """Count one opening, until it is older than the window."""
         super().observe(step)

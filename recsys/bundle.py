@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from recsys import embed, manifest
 from recsys.arrays import Float32, Int8, Int32, Int64
@@ -42,6 +43,9 @@ __all__ = [
     "verify",
     "write",
 ]
+
+
+Digests = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +95,8 @@ class Bundle:
     """What corrects the fusion of sources; without one, fusion ranks alone."""
     unranked: str = ""
     """Why the ranker that it was written with cannot be used here; empty where nothing is amiss."""
+    digests: Digests = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
+    """uint64[A]: digests of the articles' texts, for the next training; empty before format 5."""
     urls: Hashed | None = field(default=None, repr=False)
     """Rows by address; None before format 5, and until it was written."""
 
@@ -220,6 +226,8 @@ def _arrays(bundle: Bundle) -> Iterator[tuple[str, np.ndarray]]:
         yield f"catalogue.{name}", getattr(bundle.catalogue, name)
     for name in ("vectors", "signatures", "cold_map", "related", "related_scores", "judged"):
         yield name, getattr(bundle, name)
+    if len(bundle.digests):
+        yield "digests", bundle.digests
     for name in ("visitors", "articles", "gram"):
         yield f"factors.{name}", getattr(bundle.factors, name)
     yield "factors.scale", np.array([bundle.factors.alpha, bundle.factors.regularization])
@@ -297,6 +305,7 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         coread=CoRead.of_arrays(part("coread")),
         tone=ToneModel.load(folder / "tone"),
         judged=arrays["judged"],
+        digests=arrays.get("digests", np.empty(0, np.uint64)),
         ranker=ranker,
         unranked=unranked,
         urls=Hashed(**part("urls")) if packed else None,

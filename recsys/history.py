@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Int32
+from recsys.arrays import Int32, Int64
 from recsys.ids import Vocabulary
 from recsys.tables import Interactions
 from recsys.types import Article, Kind
@@ -82,18 +82,23 @@ class Step:
 class Walk:
     """Walks through the openings of a history, and knows what each reader has opened so far."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, since: int = 0) -> None:
+        """Walk through all, or through what bears on what happens at ``since`` or later (UTC
+        seconds): of what was before, only the openings of those readers and visits that come again.
+        """
         self._history = history
         self._trails: dict[int, list[int]] = defaultdict(list)
         self._news: dict[int, list[int]] = defaultdict(list)
         self._opened: dict[int, set[int]] = defaultdict(set)
         self._last: dict[int, int] = {}
         events = history.interactions
-        self._places = np.flatnonzero(events.kind != Kind.IMPRESSION)
-        self._opens = events[self._places]
-        self._visit = visits(self._opens)
+        places = np.flatnonzero(events.kind != Kind.IMPRESSION)
+        opens = events[places]
+        visit = visits(opens)
+        kept = _bearing(history, opens, visit, since)
+        self._places, self._opens, self._visit = places[kept], opens[kept], visit[kept]
         self._latest: dict[int, tuple[int, int]] = {}
-        self._loose = 1 + max(self._visit.max(initial=-1), events.session.max(initial=-1))
+        self._loose = 1 + max(visit.max(initial=-1), events.session.max(initial=-1))
 
     def steps(self) -> Iterator[tuple[int, Step]]:
         """Yield each opening with the place of its event.
@@ -152,3 +157,25 @@ class Walk:
         The list grows with the walk.
         """
         return self._news[visit]
+
+
+def _bearing(history: History, opens: Interactions, visit: Int64, since: int) -> Int64:
+    """Return the rows of openings that bear on what happens at ``since`` or later.
+
+    An article that was opened before its time is published then, whoever opened it.
+    """
+    first = int(np.searchsorted(opens.at, since))
+    if not first:
+        return np.arange(len(opens))
+    events = history.interactions
+    later = events[int(np.searchsorted(events.at, since)) :]
+    visits = np.concatenate([visit[first:], later.session])
+    early = np.zeros(first, np.bool_)
+    for column, again in ((opens.visitor, later.visitor), (visit, visits)):
+        size = 1 + max(int(column.max(initial=-1)), int(again.max(initial=-1)))
+        known = np.zeros(size, np.bool_)
+        known[again[again >= 0]] = True
+        early |= known[column[:first]] & (column[:first] >= 0)
+    published = np.array([article.published for article in history.articles], np.int64)
+    early |= published[opens.article[:first]] > opens.at[:first]
+    return np.concatenate([np.flatnonzero(early), np.arange(first, len(opens))])

@@ -55,6 +55,10 @@ class Manifest:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     """How it was made, to make a rival of it that has not seen the future; empty before format 4.
     """
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    """``anew``: when its embedder and tastes were last learned from scratch; ``upon``: until when
+    the bundle knew that it was built upon, 0 where upon none; ``corrections``: a digest of editors'
+    words on tones. UTC seconds; empty before format 5."""
     verdict: Mapping[str, Any] = field(default_factory=dict)
     """What the gate said when it was let through; empty where none was asked."""
     files: Mapping[str, File] = field(default_factory=dict)
@@ -82,12 +86,13 @@ class Manifest:
         """Return the manifest as JSON, its last key the SHA-256 of all the rest."""
         values = dataclasses.asdict(self)
         values["files"] = {n: file._asdict() for n, file in sorted(self.files.items())}
-        if self.format < 4:  # to the byte as it was written
-            values = {name: value for name, value in values.items() if name not in _SINCE_4}
+        for name, since in _SINCE.items():
+            if self.format < since:  # to the byte as it was written
+                del values[name]
         return _json({**values, "sha256": hashlib.sha256(_json(values)).hexdigest()})
 
 
-_SINCE_4 = frozenset({"recipe", "verdict"})
+_SINCE = {"recipe": 4, "verdict": 4, "learned": 5}
 
 
 def read(folder: Path) -> Manifest:

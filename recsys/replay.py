@@ -105,6 +105,15 @@ class Scoring(System, Protocol):
         ...
 
 
+@runtime_checkable
+class Forgetful(System, Protocol):
+    """A system that need not be told all that happened before it is asked."""
+
+    def needs(self, cut: int) -> int:
+        """Return since when it must be told, to be asked from ``cut`` on (UTC seconds)."""
+        ...
+
+
 def replay(
     system: System,
     history: History,
@@ -131,7 +140,7 @@ def replay(
     """
     asks_from = cut + warm_up
     boxes = task == "click in an impression"
-    walk = Walk(history)
+    walk = Walk(history, system.needs(cut) if isinstance(system, Forgetful) else 0)
     slates = Slates(history.interactions, asks_from if boxes else end)
     press = Press(history.articles, system.joined)
     sheet = _Sheet(system, press, k, share, seed)

@@ -53,6 +53,10 @@ class EngineSystem:
         live = Live(bundle, LiveSettings(trial_age=0))
         return cls(name, Engine(bundle, live, policy.still()), history, **page)
 
+    def needs(self, cut: int) -> int:
+        """Need only what came after the bundle."""
+        return min(cut, self.engine.bundle.manifest.data_until)
+
     def joined(self, row: int) -> None:
         """Publish an article to the engine, unless its bundle has it."""
         article = self._history.articles[row]

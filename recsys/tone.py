@@ -8,7 +8,6 @@ import json
 import math
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -144,24 +143,26 @@ class ToneModel:
 
     def _counted(self, text: str) -> tuple[dict[int, int], float]:
         """Return how often each known term stands in a text, and the length of the text."""
-        rows = self._rows
-        counts: Counter[int] = Counter()
-        every: Counter[str] = Counter()
+        rows, longest = self._rows, self._longest
+        counts: dict[int, int] = {}
+        every: dict[str, int] = {}
         for part, times in _parts(text):
-            for word, count in Counter(part).items():
-                every[word] += times * count
-            for pair, count in Counter(map("{} {}".format, part, part[1:])).items():
+            for word in part:
+                every[word] = every.get(word, 0) + times
+            for pair in map("{} {}".format, part, part[1:]):
                 if pair in rows:
-                    counts[rows[pair]] += times * count
-            for place, word in enumerate(part):
-                for size in range(3, self._longest.get(word, 2) + 1):
-                    row = rows.get(" ".join(part[place : place + size]))
-                    if row is not None and place + size <= len(part):
-                        counts[row] += times
+                    row = rows[pair]
+                    counts[row] = counts.get(row, 0) + times
+            for word in longest.keys() & part:
+                for place in [n for n, other in enumerate(part) if other == word]:
+                    for size in range(3, longest[word] + 1):
+                        phrase = rows.get(" ".join(part[place : place + size]))
+                        if phrase is not None and place + size <= len(part):
+                            counts[phrase] = counts.get(phrase, 0) + times
         length, idle = SHORT, stop_words()
         for word, count in every.items():
             if word in rows:
-                counts[rows[word]] += count
+                counts[rows[word]] = counts.get(rows[word], 0) + count
             if word not in idle:
                 length += _damped(count) ** 2 * (1.0 if word < UNSPACED else UNSPACED_SHARE)
         return dict(sorted(counts.items())), math.sqrt(length)

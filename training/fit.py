@@ -1,6 +1,6 @@
 """Learns a bundle from a snapshot; the same snapshot, recipe and time give the same bits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -14,6 +14,8 @@ from recsys.tables import TONES, Interactions
 from recsys.tone import ToneModel, lead_of
 from recsys.types import Article, ArticleId, Tone
 from recsys.weights import confidence
+from training.cores import spread
+from training.earlier import Earlier, Make, digest_of, digests_of
 from training.parts import Parts, assemble
 from training.recipe import Recipe
 from training.stages import Report, silent, stage
@@ -35,6 +37,7 @@ def fit(
     embedder: Embedder | None = None,
     tone: ToneModel | None = None,
     corrections: Mapping[ArticleId, Tone] = NOBODY,
+    earlier: Iterable[Bundle] = (),
     report: Report = silent,
 ) -> Bundle:
     """Return a bundle, not yet written, of everything known before ``now`` (UTC seconds).
@@ -42,7 +45,8 @@ def fit(
     ``interactions`` refer to rows of ``articles`` and ``visitors``; later ones are left out.
     ``mark`` says how far the store was read. ``embedder`` and ``tone`` are learned from the
     articles where none is given, the latter also from what editors said of their tones,
-    ``corrections``. Any of the inputs may be empty.
+    ``corrections``. What still holds of one of the ``earlier`` bundles is taken over: see
+    ``training.earlier``. Any of the inputs may be empty.
     """
     parts = learn_parts(
         articles,
@@ -53,6 +57,7 @@ def fit(
         embedder=embedder,
         tone=tone,
         corrections=corrections,
+        earlier=earlier,
         report=report,
     )
     return assemble(parts, articles, visitors, recipe, now, mark=mark, parent=parent, report=report)
@@ -68,38 +73,49 @@ def learn_parts(
     embedder: Embedder | None = None,
     tone: ToneModel | None = None,
     corrections: Mapping[ArticleId, Tone] = NOBODY,
+    earlier: Iterable[Bundle] = (),
     report: Report = silent,
 ) -> Parts:
     """Return what this machine learns of ``articles`` and of ``events``, all before ``now``."""
     texts = [text_of(article) for article in articles]
+    digests, said = digests_of(articles), digest_of(corrections)
+    old = Earlier.of(earlier, digests, articles, events, recipe, now)
 
     with stage("content vectors", report) as note:
-        embedder = embedder or TfidfSvd.fit(texts, recipe.dims, recipe.seed)
-        vectors = embedder.embed(texts)
-        note(f"{len(vectors)} articles × {embedder.dims}")
+        kept = None if old.anew or embedder else old.embedder
+        embedder = kept or embedder or TfidfSvd.fit(texts, recipe.dims, recipe.seed)
+        vectors = old.filled("vectors", _spread(embedder.embed, texts), kept is not None)
+        note(f"{len(vectors)} articles × {embedder.dims}{old.told(kept is not None)}")
 
     with stage("fingerprints", report) as note:
-        marks = signatures(texts)
-        note(f"{len(marks)} articles × {marks.shape[1]}")
+        marks = old.filled("signatures", _spread(signatures, texts))
+        note(f"{len(marks)} articles × {marks.shape[1]}{old.told()}")
 
     with stage("tones", report) as note:
-        tone = tone or fit_tone(articles, corrections, recipe.seed)
-        judged = tone.judge([lead_of(article) for article in articles])
-        note(f"{np.count_nonzero(judged == TONES.index(Tone.GRAVE))} of {len(articles)} grave")
+        leads = [lead_of(article) for article in articles]
+        judge = None if old.anew or tone or old.said != said else old.tone
+        tone = judge or tone or fit_tone(articles, corrections, recipe.seed)
+        judged = old.filled("judged", _spread(tone.judge, leads), judge is not None)
+        grave = np.count_nonzero(judged == TONES.index(Tone.GRAVE))
+        note(f"{grave} of {len(articles)} grave{old.told(judge is not None)}")
 
     with stage("readers' tastes", report) as note:
         weights = confidence(events, recipe.weights, now)
         matrix = events.matrix(weights, (len(visitors), len(articles)))
+        start = old.tastes(articles, vectors, visitors) if kept else None
+        sweeps = recipe.iterations if start is None else recipe.warm_iterations
         learned = factors.fit(
             matrix,
             factors=recipe.factors,
-            iterations=recipe.iterations,
+            iterations=sweeps,
             regularization=recipe.regularization,
             alpha=recipe.alpha,
             seed=recipe.seed,
+            start=start,
         )
         support = np.bincount(matrix.indices, minlength=len(articles)).astype(np.int32)
-        note(f"{len(visitors)} readers × {len(articles)} articles, {matrix.nnz} pairs")
+        pairs = f"{len(visitors)} readers × {len(articles)} articles, {matrix.nnz} pairs"
+        note(f"{pairs}, {sweeps} sweeps")
 
     with stage("trends", report) as note:
         trends = trending.fit(events, len(articles), now, recipe.trend_half_lives)
@@ -129,7 +145,14 @@ def learn_parts(
         coread=together,
         events=len(events),
         opens=len(opens),
+        digests=digests,
+        learned=old.learned(now, said) if kept else Earlier().learned(now, said),
     )
+
+
+def _spread(work: Callable[[Sequence[str]], np.ndarray], texts: Sequence[str]) -> Make:
+    """Return what makes a column of some of ``texts``, by all cores."""
+    return lambda rows: np.concatenate(spread(work, [texts[row] for row in rows]))
 
 
 def reads_of(opens: Interactions, visitors: int, articles: int) -> Reads:

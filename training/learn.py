@@ -1,6 +1,7 @@
 """Learns a whole bundle from a history: what sources know, and the ranker that corrects them."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from recsys.bundle import Bundle, open_bundle, write
 from recsys.history import History
 from recsys.policy import Policy
 from training.fit import fit
-from training.rank import with_ranker
+from training.rank import learn_ranker
 from training.recipe import Recipe
 from training.stages import Report, silent
 
@@ -20,17 +21,24 @@ def learn(
     policy: Policy | None = None,
     *,
     ranked: bool = True,
+    earlier: Iterable[Bundle] = (),
     report: Report = silent,
     **more: Any,
 ) -> Bundle:
     """Return a bundle, not yet written, of a history that ends at ``now`` (UTC seconds).
 
     Its ranker corrects the fusion of ``policy``, the default where None; without ``ranked`` fusion
-    ranks alone. ``more`` is what else ``fit`` takes.
+    ranks alone. What the ranker learns from takes a bundle of the past, and the one that is
+    returned is built upon it, or upon the newest of the ``earlier`` ones: what texts say, and what
+    readers like, has hardly changed since. ``more`` is what else ``fit`` takes.
     """
     known = history.articles, history.visitors, history.interactions
-    bundle = fit(*known, recipe, now, report=report, **more)
-    return with_ranker(bundle, history, recipe, now, policy, report=report) if ranked else bundle
+    earlier, ranker = [*earlier], None
+    if ranked:
+        ranker, past = learn_ranker(history, recipe, now, policy, earlier=earlier, report=report)
+        earlier += [past] if past else []
+    bundle = fit(*known, recipe, now, earlier=earlier, report=report, **more)
+    return dataclasses.replace(bundle, ranker=ranker)
 
 
 def learn_as_served(

@@ -2,15 +2,16 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from recsys import factors
 from recsys.arrays import Float32, Int8, Int32
-from recsys.bundle import Bundle, Manifest, Reads, cards_of
+from recsys.bundle import Bundle, Digests, Manifest, Reads, cards_of
 from recsys.coread import CoRead
 from recsys.embed import Embedder
 from recsys.factors import Factors
@@ -52,6 +53,11 @@ class Parts:
     """How many events were learned from."""
     opens: int
     """How many of these were openings."""
+    digests: Digests = field(default_factory=lambda: np.empty(0, np.uint64))
+    """uint64[A]: digests of texts, for a later training to know them by; empty for it to read all.
+    """
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    """As in the manifest."""
 
 
 def assemble(
@@ -74,7 +80,7 @@ def assemble(
     with stage("nearest articles", report) as note, threadpool_limits(1):
         index = ArticleIndex.build(parts.vectors)
         related, related_scores = index.neighbours(recipe.neighbours)
-        note(f"{recipe.neighbours} for each, {'exact' if index.graph is None else 'by graph'}")
+        note(f"{recipe.neighbours} for each")
 
     with stage("stories", report) as note:
         story = group(parts.signatures, related)
@@ -95,6 +101,7 @@ def assemble(
             code_version=code_version(),
             parent=parent,
             metrics={"events": float(parts.events), "opens": float(parts.opens)},
+            learned=dict(parts.learned),
         ),
         catalogue=Catalogue.of(articles, story),
         cards=cards_of(articles),
@@ -112,6 +119,7 @@ def assemble(
         coread=parts.coread,
         tone=parts.tone,
         judged=parts.judged,
+        digests=parts.digests,
     )
 
 

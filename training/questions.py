@@ -17,6 +17,7 @@ from recsys.slates import Shown, Slates
 from recsys.tables import Interactions
 from recsys.visits import openings
 from training.stack import Stack
+from training.stages import Report, silent, stage
 
 DAY = 86_400
 LONGEST = 7
@@ -70,6 +71,7 @@ def questions(
     policy: Policy | None = None,
     *,
     seed: int = 0,
+    report: Report = silent,
 ) -> Questions | None:
     """Return about ``wanted`` questions from before ``now``, None where there are too few.
 
@@ -89,13 +91,15 @@ def questions(
     bundle = make(past, start)
     system = EngineSystem.of("learner", bundle, policy or Policy(), known)
     asker = _Asker(system, known, min(1.0, wanted / there), seed)
-    _replay(asker, system, known, start, now)
+    with stage("questions", report) as note:
+        _replay(asker, system, known, start, now)
+        note(f"{len(asker.sizes)} in the last {(now - start) // DAY} days")
     return asker.questions() if len(asker.sizes) >= FEWEST else None
 
 
 def _replay(asker: "_Asker", system: EngineSystem, known: History, start: int, end: int) -> None:
     """Feed ``system`` what is known, and ask about every box and opening from ``start`` on."""
-    walk, slates = Walk(known), Slates(known.interactions, start)
+    walk, slates = Walk(known, start), Slates(known.interactions, start)
     press = Press(known.articles, system.joined)
     for place, step in walk.steps():
         for shown in slates.until(place, end):

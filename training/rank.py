@@ -1,7 +1,7 @@
 """Learns from the last days of the past how to correct the fusion of sources."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from recsys.ranker import Ranker, library, offset
 from training.fit import fit
 from training.questions import Questions, questions
 from training.recipe import Recipe
-from training.stages import Report, silent, stage
+from training.stages import Report, silent, stage, within
 
 if TYPE_CHECKING:
     import lightgbm
@@ -54,28 +54,66 @@ def with_ranker(
     not predict the last of the questions better than fusion does, or where the system cannot load
     LightGBM, fusion ranks alone, and the report says so.
     """
+    ranker, _ = learn_ranker(history, recipe, now, policy, report=report)
+    return dataclasses.replace(bundle, ranker=ranker) if ranker else bundle
+
+
+def learn_ranker(
+    history: History,
+    recipe: Recipe,
+    now: int,
+    policy: Policy | None = None,
+    *,
+    earlier: Iterable[Bundle] = (),
+    report: Report = silent,
+) -> tuple[Ranker | None, Bundle | None]:
+    """Return a ranker as ``with_ranker`` says, and the bundle of the past that it learned upon.
+
+    That bundle is built upon one of the ``earlier`` ones that had not seen more. Either is None
+    where there is none.
+    """
     if not recipe.rank_questions:
-        return bundle
-    with stage("ranking", report) as note:
-        try:
-            library()
-        except LibraryMissing as error:
+        return None, None
+    try:
+        library()
+    except LibraryMissing as error:
+        with stage("ranking", report) as note:
             note(f"fusion ranks: {error}")
-            return bundle
-        ranker, result = _worthy(ask(history, recipe, now, policy), recipe)
+        return None, None
+    asked, past = _ask(history, recipe, now, policy, earlier, report)
+    with stage("ranking", report) as note:
+        ranker, result = _worthy(asked, recipe)
         note(result)
-    return dataclasses.replace(bundle, ranker=ranker)
+    return ranker, past
 
 
 def ask(
     history: History, recipe: Recipe, now: int, policy: Policy | None = None
 ) -> Questions | None:
     """Return what rankers of one recipe learn from, None where that is too little."""
+    return _ask(history, recipe, now, policy)[0]
+
+
+def _ask(
+    history: History,
+    recipe: Recipe,
+    now: int,
+    policy: Policy | None = None,
+    earlier: Iterable[Bundle] = (),
+    report: Report = silent,
+) -> tuple[Questions | None, Bundle | None]:
+    """Return questions and the bundle of the past that was asked."""
+    pasts: list[Bundle] = []
 
     def past(known: History, at: int) -> Bundle:
-        return fit(known.articles, known.visitors, known.interactions, recipe, at)
+        facts = known.articles, known.visitors, known.interactions
+        pasts.append(fit(*facts, recipe, at, earlier=earlier, report=within("past", report)))
+        return pasts[-1]
 
-    return questions(history, now, recipe.rank_questions, past, policy, seed=recipe.seed)
+    asked = questions(
+        history, now, recipe.rank_questions, past, policy, seed=recipe.seed, report=report
+    )
+    return asked, pasts[-1] if pasts else None
 
 
 def _worthy(asked: Questions | None, recipe: Recipe) -> tuple[Ranker | None, str]:
@@ -136,9 +174,8 @@ def grow(
         "min_data_in_leaf": LEAF,
         "lambda_l2": SHRINKAGE,
         "seed": recipe.seed,
-        "num_threads": 1,  # sums of two threads differ in their last bits from run to run
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,  # a column is summed by one thread: any number gives the same bits
         "verbosity": -1,
     }
     trees = lightgbm.train(settings, data, recipe.rank_trees)

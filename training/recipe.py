@@ -19,6 +19,12 @@ class Recipe:
     """Width of the ALS factors."""
     iterations: int = 15
     """ALS sweeps."""
+    warm_iterations: int = 4
+    """ALS sweeps where tastes begin with those of an earlier bundle."""
+    renew: float = 0.2
+    """Share of articles or events that are new since embedder, tones and tastes were last learned
+    from scratch, beyond which they are so again; below it, a training builds upon an earlier
+    bundle. 0 learns all from scratch each time."""
     regularization: float = 0.05
     """ALS regularisation."""
     alpha: float = 10.0
@@ -45,6 +51,8 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("dims", "factors", "iterations", "neighbours", "coread_width", "rank_trees"):
             within(name, getattr(self, name), 1, math.inf)
+        within("warm_iterations", self.warm_iterations, 1, math.inf)
+        within("renew", self.renew, 0.0, 1.0)
         within("rank_leaves", self.rank_leaves, 2, math.inf)
         for name in ("regularization", "alpha", "rank_questions", "rank_rate"):
             within(name, getattr(self, name), 0.0, math.inf)

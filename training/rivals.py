@@ -1,7 +1,7 @@
 """Replays the recipes of champion and challenger on the same future, which neither has seen."""
 
-import dataclasses
 import time
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from recsys import metrics
 from recsys.answers import Answers
 from recsys.baselines import RecentPopularity
+from recsys.bundle import Bundle
 from recsys.history import History
 from recsys.policy import Policy
 from recsys.replay import Ask, System, replay
@@ -16,7 +17,7 @@ from recsys.served import EngineSystem
 from training.gate import Gate
 from training.learn import learn
 from training.recipe import Recipe
-from training.stages import Report, silent, stage
+from training.stages import Report, silent, stage, within
 from training.standing import SEED, K, above_popularity, compared
 from training.verdict import Check, Findings
 
@@ -31,6 +32,8 @@ def rivals(
     gate: Gate,
     policy: Policy,
     *,
+    earlier: Iterable[Bundle] = (),
+    keep: Callable[[Bundle], None] = lambda _: None,
     report: Report = silent,
 ) -> Findings:
     """Return what tells the recipes apart on the newest ``gate.window`` seconds of a history.
@@ -45,7 +48,9 @@ def rivals(
     it is held unless popularity beats the champion, too: then nothing is gained by staying.
 
     Two equal recipes are one contender, and what is compared between them is zero by definition.
-    Nothing is concluded without ``champion``, its recipe, but for popularity.
+    Nothing is concluded without ``champion``, its recipe, but for popularity. Both are built upon
+    those of the ``earlier`` bundles that had not seen the window either. ``keep`` is given the
+    challenger's bundle.
     """
     reads = history.interactions.reads().at
     end = int(history.interactions.at[-1]) + 1 if len(history.interactions) else 0
@@ -59,7 +64,9 @@ def rivals(
             )
         )
     asked = _Asked(history, cut, end, history.share(gate.questions, [(cut, end)]), report)
-    ours, first = asked.contender("challenger", challenger, policy)
+    earlier = [*earlier]
+    ours, first = asked.contender("challenger", challenger, policy, earlier)
+    keep(ours.engine.bundle)
     if len(first.target) < gate.answers:
         return Findings(
             notes=(
@@ -82,7 +89,9 @@ def rivals(
         )
         theirs, second = ours, first
     else:
-        theirs, second = asked.contender("champion", champion, policy, like=ours, of=challenger)
+        theirs, second = asked.contender(
+            "champion", champion, policy, earlier, like=ours, of=challenger
+        )
     checks = [above_popularity(first, second, popular)]
     if second is not None:
         checks += compared(first, second, history, end, gate)
@@ -100,6 +109,7 @@ def contender(
     cut: int,
     policy: Policy,
     *,
+    earlier: Iterable[Bundle] = (),
     report: Report = silent,
     like: EngineSystem | None = None,
 ) -> EngineSystem:
@@ -110,7 +120,8 @@ def contender(
     known = (
         {} if like is None else {n: getattr(like.engine.bundle, n) for n in ("embedder", "tone")}
     )
-    bundle = learn(history.before(cut), recipe, cut, policy, report=report, **known)
+    facts = history.before(cut)
+    bundle = learn(facts, recipe, cut, policy, earlier=earlier, report=report, **known)
     return EngineSystem.of(name, bundle, policy, history)
 
 
@@ -126,6 +137,7 @@ class _Asked:
         name: str,
         recipe: Recipe,
         policy: Policy,
+        earlier: Iterable[Bundle],
         *,
         like: EngineSystem | None = None,
         of: Recipe | None = None,
@@ -141,7 +153,8 @@ class _Asked:
             recipe,
             self._cut,
             policy,
-            report=_within(f"gate: {name}", self._report),
+            earlier=earlier,
+            report=within(f"gate: {name}", self._report),
             like=like if alike else None,
         )
         return system, self.answers(name, system)
@@ -194,10 +207,6 @@ def _timed(
         sentence=f"An answer takes {mine:.1f} ms (median), {other:.1f} in service; it may take"
         f" {gate.latency:g} times as long.",
     )
-
-
-def _within(name: str, report: Report) -> Report:
-    return lambda step: report(dataclasses.replace(step, name=f"{name}: {step.name}"))
 
 
 def _day(at: int) -> str:

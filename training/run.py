@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -61,6 +62,7 @@ def run(
     spare: Collection[str] = (),
     gate: Gate | None = None,
     force: bool = False,
+    full: bool = False,
     by: str = "",
     why: str = "",
     before_publish: Callable[[], None] = lambda: None,
@@ -77,9 +79,11 @@ def run(
     With a ``gate`` the data, the recipe and the bundle are compared with what is in service, the
     cheapest first, and the verdict is kept in the manifest. Where nothing is in service, or what
     cannot be read, it is only recorded. With ``force`` the bundle is published whatever it says,
-    and the verdict tells that, ``by`` whom and ``why``. ``before_publish`` is called when all else
-    is done, and may raise to keep the bundle from becoming current. ``learner`` stands in for
-    ``learn``, where an engine knows more than its snapshot holds.
+    and the verdict tells that, ``by`` whom and ``why``. What still holds of bundles in ``root`` is
+    taken over, unless it is to be learned in ``full``: see ``training.earlier``.
+    ``before_publish`` is called when all else is done, and may raise to keep the bundle from
+    becoming current. ``learner`` stands in for ``learn``, where an engine knows more than its
+    snapshot holds.
 
     Raises ``Held`` where the gate does not agree, ``Busy`` at once where another process is
     training into ``root``, and ``BundleError`` where the bundle cannot be written.
@@ -95,6 +99,7 @@ def run(
                 note(f"{len(known.articles)} articles, {len(known.interactions)} events")
             history = History(known.articles, known.visitors, known.interactions)
             rival = champion(root)
+            earlier = [] if full else _earlier(root)
             verdict = Verdict(champion=rival.id).after(Findings(notes=rival.notes))
 
             def settle(found: Findings) -> None:
@@ -109,7 +114,7 @@ def run(
                     note(f"{len(found.checks)} checks")
                 settle(found)
                 if rival.id:
-                    settle(_replayed(history, recipe, rival, gate, policy, report))
+                    settle(_replayed(history, recipe, rival, gate, policy, earlier, report))
             made = learner(
                 history,
                 recipe,
@@ -118,6 +123,7 @@ def run(
                 mark=dataclasses.asdict(known.mark),
                 parent=next(iter(shelf.history(root)), ""),
                 corrections=corrections,
+                earlier=earlier,
                 report=report,
             )
             there = {path.name for path in root.iterdir()}
@@ -181,9 +187,20 @@ def _replayed(
     rival: Champion,
     gate: Gate,
     policy: Policy | None,
+    earlier: list[Bundle],
     report: Report,
 ) -> Findings:
-    found = rivals(history, recipe, rival.recipe, gate, policy or Policy(), report=report)
+    """Replay both recipes, and add the challenger's bundle to the ``earlier`` ones."""
+    found = rivals(
+        history,
+        recipe,
+        rival.recipe,
+        gate,
+        policy or Policy(),
+        earlier=tuple(earlier),
+        keep=earlier.append,
+        report=report,
+    )
     if rival.recipe and rival.stated.code_version != code_version():
         note = (
             f"The code is {code_version()}, that of the bundle in service"
@@ -191,6 +208,15 @@ def _replayed(
             " followed both recipes."
         )
         return dataclasses.replace(found, notes=(*found.notes, note))
+    return found
+
+
+def _earlier(root: Path) -> list[Bundle]:
+    """Return the bundles that were current, as far as they can be read."""
+    found = []
+    for id in shelf.history(root):
+        with suppress(BundleError):
+            found.append(open_bundle(shelf.folder(root, id)))
     return found
 
 

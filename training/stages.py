@@ -1,5 +1,6 @@
 """Reports what a long piece of work is doing, so that a person or a log can follow it."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,11 @@ Report = Callable[[Stage], None]
 
 def silent(_: Stage) -> None:
     """Report nothing."""
+
+
+def within(name: str, report: Report) -> Report:
+    """Return a report of stages as parts of one of that name."""
+    return lambda step: report(dataclasses.replace(step, name=f"{name}: {step.name}"))
 
 
 @contextmanager

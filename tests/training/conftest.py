@@ -255,7 +255,8 @@ if mode == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
 
 def pause(event, arguments):
-    if event == "open" and str(arguments[0]).endswith("vectors.npy"):
+    path = str(arguments[0]) if event == "open" else ""
+    if ".new-" in path and path.endswith("vectors.npy"):  # not where an earlier one is read
         print("writing", flush=True)
         time.sleep(600)
 

@@ -1,6 +1,6 @@
 """Trains a bundle by Spark: the cluster learns of events and texts, the driver puts it together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -62,11 +62,13 @@ class SparkEngine:
         mark: Mapping[str, int] | None = None,
         parent: str = "",
         corrections: Mapping[ArticleId, Tone] = NOBODY,
+        earlier: Iterable[Bundle] = (),
         report: Report = silent,
     ) -> Bundle:
         """Return a bundle, not yet written, of all that the source knew at the last snapshot.
 
-        ``history`` is that snapshot's sample: of it the ranker learns.
+        ``history`` is that snapshot's sample: of it the ranker learns. Nothing is taken over of
+        ``earlier`` bundles.
         """
         known = self._facts
         if known is None:
