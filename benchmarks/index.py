@@ -104,11 +104,11 @@ def main() -> None:
     queries = np.ascontiguousarray(vectors[order[:QUERIES]])
     texts = []
     for size in asked.sizes:
-        if size > len(order) - QUERIES:
+        sample = np.ascontiguousarray(vectors[order[QUERIES : QUERIES + size]])
+        if len(sample) < 0.99 * size:
             texts.append(f"There are only {len(vectors):,} vectors, too few for {size:,}.")
             continue
-        sample = np.ascontiguousarray(vectors[order[QUERIES : QUERIES + size]])
-        texts += [f"### {size:,} vectors", *told(sample, queries, chosen)]
+        texts += [f"### {len(sample):,} vectors", *told(sample, queries, chosen)]
     if missing := [name for name in ("hnswlib", "usearch") if not importlib.util.find_spec(name)]:
         texts.append(f"Left out, as they are not installed: {', '.join(missing)}.")
     name, title = source
@@ -279,7 +279,7 @@ def of_faiss(factory: str, ladder: Sequence[int], candidates: int = K) -> Struct
         if factory.startswith("HNSW"):
             index.hnsw.efConstruction = 80
         else:
-            index.cp.max_points_per_centroid = 64
+            index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, 64
         index.train(vectors)
         index.add(vectors)
         return index
