@@ -13,10 +13,11 @@ first answer that shows it, so it holds the times of the write and of that answe
 - a rule that blocks the article, its end, and `DELETE /v1/articles/…`: likewise
 
 Reference, in the same run: the same box asked for by the same clients while nothing is written,
-since no effect can be seen sooner than an answer takes. With `--swaps` bundles are swapped at the
-end, and answers compared with those of before.
+since no effect can be seen sooner than an answer takes. At the end bundles are swapped, one every
+five seconds, and background answers compared with those of as long a time without.
 """
 
+import dataclasses
 import functools
 import http.client
 import itertools
@@ -40,6 +41,7 @@ from running import RECSYS, Service, key, processor, serving
 
 from data.store import Store
 from recsys import bundle as bundles
+from recsys.manifest import FORMAT
 from recsys.types import Article
 
 BOUND = 2.0
@@ -67,7 +69,7 @@ def main() -> None:
         "--rate", type=float, default=100.0, help="page views a second in the background; 0: none"
     )
     known.add_argument("--lanes", type=int, default=3, help="rounds that go on at a time")
-    known.add_argument("--swaps", type=int, default=0, help="bundles to swap at the end")
+    known.add_argument("--swaps", type=int, default=4, help="bundles to swap at the end; 0: none")
     options = known.parse_args()
     with tempfile.TemporaryDirectory(prefix="recsys-fresh-") as folder:
         var = Path(folder) / "var"
@@ -136,10 +138,41 @@ def _measured(service: Service, var: Path, pages: Pages, token: str, options: An
             lane.join()
         wall = time.monotonic() - began
         busy = (processor(workers) - spent) / wall
-        background = load.ended()
-    if taken.failures:
-        raise SystemExit("\n".join(taken.failures))
-    return _told(taken, background, wall, busy, options)
+        background = load.so_far()
+        if taken.failures:
+            raise SystemExit("\n".join(taken.failures))
+        text = _told(taken, background, wall, busy, options)
+        return text + (_swapped(service, var, load, options.swaps) if options.swaps else "")
+
+
+def _swapped(service: Service, var: Path, load: "Load", swaps: int) -> str:
+    """Return what swapping bundles that differ in nothing but their names does to answers."""
+    root = var / "bundles"
+    first = bundles.current(root)
+    bundle = bundles.open_bundle(root / first)
+    stated = dataclasses.replace(
+        bundle.manifest, format=FORMAT, created=bundle.manifest.created + 1
+    )
+    second = bundles.write(dataclasses.replace(bundle, manifest=stated), root).name
+    load.began()
+    time.sleep(5.0 * swaps)
+    still = load.so_far()
+    load.began()
+    for wanted in itertools.islice(itertools.cycle((second, first)), swaps):
+        bundles.publish(root, wanted)
+        time.sleep(5.0)
+    swapped = load.so_far()
+    for client in _clients(service):
+        if client.ask("GET", "/readyz")["bundle"] != wanted:
+            raise SystemExit(f"a worker has not taken up {wanted}")
+    rows = []
+    for name, answers in (("no swap", still), (f"{swaps} swaps", swapped)):
+        p50, p99, most = 1e3 * np.quantile(answers.seconds, [0.5, 0.99, 1.0])
+        ratio = p99 / (1e3 * np.quantile(still.seconds, 0.99))
+        figures = (f"{x:.0f}" for x in (p50, p99, most))
+        rows.append((name, len(answers.seconds), *figures, answers.failed, f"{ratio:.2f}"))
+    columns = ("ms an answer", "answers", "p50", "p99", "max", "failed", "ratio of p99")
+    return f"\n\n{table(columns, rows)}"
 
 
 def _told(taken: "Samples", background: "Answers", wall: float, busy: float, options: Any) -> str:
@@ -378,9 +411,9 @@ class Load:
         """Count from here on."""
         self._pipe.send("began")
 
-    def ended(self) -> Answers:
-        """Stop, and return what was counted."""
-        self._pipe.send("ended")
+    def so_far(self) -> Answers:
+        """Return what was counted."""
+        self._pipe.send("told")
         seconds, failed = self._pipe.recv()
         return Answers(np.array(seconds or [np.nan]), failed)
 
@@ -390,17 +423,19 @@ class Load:
 
 
 def _traffic(pipe: Any, port: int, ids: list[tuple[str, str]], token: str, rate: float) -> None:
-    """Ask for pages at ``rate`` a second in all, until told to end."""
+    """Ask for pages at ``rate`` a second in all, for as long as the process lives."""
     seconds: list[float] = []
     failed: list[str] = []
     threads = 16 if rate else 0
     for number in range(threads):
         arguments = (number, port, ids, token, rate / threads, seconds, failed)
         threading.Thread(target=_readers, args=arguments, daemon=True).start()
-    while pipe.recv() == "began":
-        seconds.clear()
-        failed.clear()
-    pipe.send((list(seconds), len(failed)))
+    while True:
+        if pipe.recv() == "told":
+            pipe.send((list(seconds), len(failed)))
+        else:
+            seconds.clear()
+            failed.clear()
 
 
 def _readers(
