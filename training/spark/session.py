@@ -18,6 +18,9 @@ USUAL = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.maxResultSize": "0",  # what a bundle holds comes back, however much it is
+    # Each sweep of ALS hangs upon the one before: Java unpacks them one inside the other.
+    "spark.executor.extraJavaOptions": "-Xss16m",
+    "spark.driver.extraJavaOptions": "-Xss16m",
 }
 AT_HOME = {"spark.driver.bindAddress": "127.0.0.1", "spark.driver.host": "127.0.0.1"}
 """Where the cluster is this machine, nobody else need reach the driver."""
