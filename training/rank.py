@@ -175,7 +175,10 @@ def grow(
         "lambda_l2": SHRINKAGE,
         "seed": recipe.seed,
         "deterministic": True,
-        "force_col_wise": True,  # a column is summed by one thread: any number gives the same bits
+        # Columns give the same bits for any number of threads; but beside a busy service, threads
+        # that wait for each other at every split take many times as long as one.
+        "num_threads": 1,
+        "force_col_wise": True,
         "verbosity": -1,
     }
     trees = lightgbm.train(settings, data, recipe.rank_trees)
