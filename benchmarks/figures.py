@@ -131,13 +131,13 @@ FIGURES = (
     ),
     Figure("embed", 1.0, "core-ms", "to embed an article"),
     Figure(
-        "graph",
-        300,
+        "index",
+        60,
         "core-s",
         "to build the index of 1,000,000 vectors",
         Place("index-network", r"^ours ", "CPU s", under="### 1,000,000 vectors"),
     ),
-    Figure("graph_bytes", 536, "bytes", "of the index for each article"),
+    Figure("index_bytes", 270, "bytes", "of the index for each article"),
     Figure("sign", 5, "µs", "to sign a slate"),
     Figure("packed", 1_099, "bytes", "of an answer, packed", Place("widget", "answer", "gzip")),
 )

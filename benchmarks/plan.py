@@ -186,12 +186,12 @@ def reckoned(f: dict[str, float]) -> Iterator[tuple[str, Step]]:
     embed = f["articles"] * f["embed"] / 1e3 / 3600
     how = f"{short(f['articles'])} × {f['embed']:g} ms"
     yield "embed", Step("to embed all articles, once", how, embed, "core-hours")
-    graph = f["graph"] * f["articles"] / 1e6 * math.log(f["articles"]) / math.log(1e6) / 3600
-    how = f"{f['graph']:g} s × {short(f['articles'] / 1e6)} × ln({short(f['articles'])}) / ln(1 M)"
-    yield "graph", Step("to build the index in one piece", how, graph, "core-hours")
-    nodes = f["articles"] * (f["graph_bytes"] + 256) / GIB
-    how = f"{short(f['articles'])} × ({f['graph_bytes']:g} B + 256 B)"
-    yield "nodes", Step("the index and its vectors", how, nodes, "GiB")
+    index = f["index"] * (f["articles"] / 1e6) ** 1.5 / 3600
+    how = f"{f['index']:g} s × {short(f['articles'] / 1e6)} ^ 1.5 / 3,600"
+    yield "index", Step("to build the index: cells grow with the root", how, index, "core-hours")
+    vectors = f["articles"] * (f["index_bytes"] + 256) / GIB
+    how = f"{short(f['articles'])} × ({f['index_bytes']:g} B + 256 B)"
+    yield "vectors", Step("the index and its vectors", how, nodes, "GiB")
     sent = f["rate"] * f["packed"] * 8 / 1e9
     how = f"{short(f['rate'])} × {short(f['packed'])} B × 8"
     yield "sent", Step("sent to readers at the peak", how, sent, "Gbit/s")
@@ -248,11 +248,11 @@ def broken(f: dict[str, float], s: dict[str, float]) -> Iterator[tuple[float, st
         "a worker's view renewed each second with a fifth of a core",
         "shards by site or age: the last weeks live, the rest in an index that changes nightly",
     )
-    held = f["memory"] * GIB / 4 / (f["graph_bytes"] + 256)
+    held = f["memory"] * GIB / 4 / (f["index_bytes"] + 256)
     yield (
         held / f["articles"],
         f"{short(held)} articles",
-        "the graph of nearest articles within a quarter of a machine",
+        "the index and its vectors within a quarter of a machine",
         "shards, or product-quantised lists (IVF-PQ) at some 16 B an article, re-ranked exactly",
     )
 
