@@ -191,7 +191,7 @@ def reckoned(f: dict[str, float]) -> Iterator[tuple[str, Step]]:
     yield "index", Step("to build the index: cells grow with the root", how, index, "core-hours")
     vectors = f["articles"] * (f["index_bytes"] + 256) / GIB
     how = f"{short(f['articles'])} × ({f['index_bytes']:g} B + 256 B)"
-    yield "vectors", Step("the index and its vectors", how, nodes, "GiB")
+    yield "vectors", Step("the index and its vectors", how, vectors, "GiB")
     sent = f["rate"] * f["packed"] * 8 / 1e9
     how = f"{short(f['rate'])} × {short(f['packed'])} B × 8"
     yield "sent", Step("sent to readers at the peak", how, sent, "Gbit/s")
