@@ -21,7 +21,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 
 from recsys.errors import Busy, ConfigError, RecsysError
-from service import counts, draining, logs
+from service import counts, draining, logs, worker
 from service.settings import Settings
 
 log = structlog.get_logger()
@@ -104,7 +104,7 @@ def serve(
     address = f"http://{_reachable(listen.host)}:{listener.getsockname()[1]}"
     options = {
         "bind": f"fd://{listener.detach()}",
-        "worker_class": "gthread",
+        "worker_class": "service.worker.Worker",
         "workers": listen.workers,
         "threads": listen.threads,
         "keepalive": 15,
@@ -114,7 +114,7 @@ def serve(
         "logconfig_dict": logging,
         "logger_class": _Log,
         "when_ready": lambda _: ready(address),
-        "child_exit": lambda _, worker: counts.forget(worker.pid),
+        "child_exit": _forget,
         "worker_exit": _last_words,
         # Only the first process gets here: workers must not delete what their siblings count in.
         "on_exit": lambda _: shutil.rmtree(counted, ignore_errors=True),
@@ -214,6 +214,11 @@ def _reachable(host: str) -> str:
     if host in ("0.0.0.0", "::", ""):  # noqa: S104
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
+
+
+def _forget(_: Any, gone: Any) -> None:
+    counts.forget(gone.pid)
+    worker.left(gone.age)
 
 
 def _last_words(_: Any, __: Any) -> None:
