@@ -6,6 +6,7 @@ what the gate of training holds a challenger to, and to how much two seeds of on
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def jar() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def spark(jar: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def spark(jar: Path | None) -> Iterator[Any]:
     """A session on a cluster of two workers."""
     if not find_spec("pyspark"):
         missing("PySpark is not installed: pip install 'recsys[spark]'")
@@ -85,10 +86,15 @@ def spark(jar: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     jars = {"spark.jars": str(jar)} if jar else {}
     patch = pytest.MonkeyPatch()
     patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
-    patch.setenv("SPARK_WORKER_DIR", str(tmp_path_factory.mktemp("workers")))
     try:
         with opened(Cluster(MASTER, SETTINGS | jars)) as session:
+            left = (
+                Path(find_spec("pyspark").submodule_search_locations[0])
+                / "work"
+                / session.sparkContext.applicationId
+            )
             yield session
+        shutil.rmtree(left, ignore_errors=True)  # such a cluster's workers know no other place
     finally:
         patch.undo()
 
