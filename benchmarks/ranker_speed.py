@@ -79,7 +79,7 @@ def main(questions: int) -> None:
         share = min(1.0, questions / openings)
         replay(watch, history, cut=now, end=now + DAY, task="next click", share=share)
     taken = 1e3 * np.array(watch.seconds)
-    trees = bundle.ranker.booster.num_trees()
+    trees = len(bundle.ranker.trees)
     print(f"{len(taken)} questions, {CANDIDATES} candidates each, {trees} trees")
     print(f"{'ms':>28} {'median':>8} {'p99':>8}")
     learned = taken[:, 2] + taken[:, 3]

@@ -1,6 +1,7 @@
 """Ranks candidates by what was learned from the log: gradient-boosted trees over their features."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recsys.arrays import Float32, Float64
+from recsys.compiled import kernel
 from recsys.errors import BundleCorrupt, LibraryMissing
+from recsys.trees import Trees
 
 if TYPE_CHECKING:
     import lightgbm
@@ -22,11 +25,18 @@ TREES, FACTS = "trees.txt", "ranker.json"
 class Ranker:
     """Trees that correct what fusion thinks, in log odds: with none of them, fusion stands."""
 
-    booster: "lightgbm.Booster"
+    trees: Trees
     features: tuple[str, ...]
     """What the columns of its input mean."""
     devices: tuple[str, ...] = ()
     """Devices that have a code of their own among the features, in the order of codes."""
+
+    @classmethod
+    def of(
+        cls, booster: "lightgbm.Booster", features: Sequence[str], devices: Sequence[str] = ()
+    ) -> "Ranker":
+        """Return the ranker of trees that LightGBM has learned."""
+        return cls(Trees.parse(booster.model_to_string()), tuple(features), tuple(devices))
 
     def probabilities(self, table: Float32) -> Float64:
         """Return f64[m]: how probably each candidate is the one opened; they sum to 1.
@@ -36,39 +46,35 @@ class Ranker:
         """
         if not len(table):
             return np.empty(0)
-        # One thread: a request is small, and its neighbours want the other cores.
-        trees = np.asarray(self.booster.predict(table, raw_score=True, num_threads=1), np.float64)
-        odds = trees + offset(table, self.features)
-        chances: Float64 = np.exp(odds - odds.max())
-        chances /= chances.sum()
+        columns = np.ascontiguousarray(table.T)
+        start = columns[self.features.index(OFFSET)]
+        chances: Float64 = _softmax(self.trees.sums(columns), start, UNHEARD)
         return chances
 
     def save(self, folder: Path) -> None:
         """Write the trees as LightGBM's text, and the names beside them as JSON."""
-        self.booster.save_model(folder / TREES)
+        (folder / TREES).write_text(self.trees.text, encoding="utf-8")
         facts = {"features": self.features, "devices": self.devices}
         (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Ranker":
-        """Read what ``save`` wrote.
-
-        Raises ``BundleCorrupt`` where it cannot be read, and as ``library``.
-        """
-        lightgbm = library()
+        """Read what ``save`` wrote; raises ``BundleCorrupt`` where it cannot be read."""
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-            booster = lightgbm.Booster(model_file=folder / TREES)
-            ranker = cls(booster, tuple(facts["features"]), tuple(facts["devices"]))
-        except (OSError, ValueError, KeyError, TypeError, lightgbm.basic.LightGBMError) as error:
+            trees = Trees.parse((folder / TREES).read_text(encoding="utf-8"))
+            # Interned, so that it takes no time to tell for each answer that they are the engine's.
+            names = tuple(map(sys.intern, facts["features"]))
+            ranker = cls(trees, names, tuple(facts["devices"]))
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise BundleCorrupt(f"the ranker in {folder} cannot be read: {error}") from error
-        if booster.num_feature() != len(ranker.features):
+        if trees.width != len(ranker.features):
             raise BundleCorrupt(f"the ranker in {folder} does not fit the features it names")
         return ranker
 
 
 def library() -> ModuleType:
-    """Return LightGBM, loaded by those alone who rank; ``LibraryMissing`` where it cannot be."""
+    """Return LightGBM, loaded by those alone who learn; ``LibraryMissing`` where it cannot be."""
     try:
         import lightgbm
     except OSError as error:  # it wants the OpenMP of the system
@@ -78,10 +84,20 @@ def library() -> ModuleType:
     return lightgbm
 
 
+@kernel
+def _softmax(odds, start, unheard):  # type: ignore[no-untyped-def]
+    """Return f64[m]: the chances of candidates with log odds ``odds + start``."""
+    for place in range(len(odds)):
+        odds[place] += unheard if np.isnan(start[place]) else start[place]
+    chances = np.exp(odds - odds.max())
+    return chances / chances.sum()
+
+
 def offset(table: Float32, features: Sequence[str]) -> Float64:
     """Return f64[m]: where the trees start from, the log of fusion's own score."""
     start: Float64 = table[:, features.index(OFFSET)].astype(np.float64)
-    return np.nan_to_num(start, nan=UNHEARD)
+    start[np.isnan(start)] = UNHEARD
+    return start
 
 
 OFFSET = "fusion score"

@@ -36,7 +36,7 @@ def learn(asked: Questions, recipe: Recipe, without: Collection[str] = ()) -> Ra
     the fusion score stays where trees start from. Raises ``KeyError`` for an unknown group.
     """
     trees, _ = grow(asked, recipe, without)
-    return Ranker(trees, FEATURES, asked.devices)
+    return Ranker.of(trees, FEATURES, asked.devices)
 
 
 def with_ranker(
@@ -125,7 +125,7 @@ def _worthy(asked: Questions | None, recipe: Recipe) -> tuple[Ranker | None, str
     if gain <= 0:
         return None, f"fusion stays: trees lose {-gain:.3f} nats a click on the last clicks"
     ranker = learn(asked, recipe)
-    trees, boxes = ranker.booster.num_trees(), asked.boxes
+    trees, boxes = len(ranker.trees), asked.boxes
     return ranker, f"{trees} trees from {len(asked)} clicks, {boxes} of them in boxes"
 
 
