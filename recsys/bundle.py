@@ -350,8 +350,10 @@ def _distinct(story: Int32) -> int:
 
 
 def _mapped(path: Path) -> np.ndarray:
-    # the plain view: numpy's memmap class makes every slice of it slower
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+    # Private: nobody else would see what was written. Kernels know arrays that may be written by
+    # another type, and would be compiled anew for each mixture of both.
+    # The plain view: numpy's memmap class makes every slice of it slower.
+    array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False).view(np.ndarray)
     return array
 
 

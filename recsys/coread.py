@@ -1,17 +1,32 @@
 """Counts which article readers open after which, on two clocks: the co-read source's memory."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from recsys.arrays import Float32, Float64, Int32, Int64
+from recsys.compiled import kernel
 from recsys.tables import Interactions
 from recsys.visits import openings
 from recsys.weights import COREAD_HALF_LIVES as HALF_LIVES
 from recsys.weights import COREAD_WIDTH as WIDTH
 
 REACH = 3
+
+
+class Steps(NamedTuple):
+    """What was opened after each of some articles, one after the other."""
+
+    rows: Int32
+    """int32[e]"""
+    fast: Float32
+    """f32[e]: counts on the fastest clock."""
+    slow: Float32
+    """f32[e]: on the slowest."""
+    start: Int64
+    """int64[s + 1]: where each article's begin."""
 
 
 class CoRead:
@@ -39,7 +54,7 @@ class CoRead:
         self._as_of = as_of
         self.half_lives = tuple(half_lives)
         self.width = width
-        self._rate = -1.0 / np.array(self.half_lives)
+        self._rate = [-1.0 / half_life for half_life in self.half_lives]
         self._live: dict[int, tuple[Int32, Float32, int]] = {}
 
     @classmethod
@@ -55,6 +70,23 @@ class CoRead:
         """Return the successors of an article, int32[k], and their counts at ``now``, f32[H, k]."""
         columns, mass, as_of = self._row(article)
         return columns, mass * self._fading(now - as_of)
+
+    def steps(self, articles: Sequence[int], now: int, size: int) -> Steps:
+        """Return what was opened after each of ``MOST`` articles or fewer, counted at ``now``.
+
+        Counts run ahead of a view; successors that it does not hold yet, from row ``size`` on, are
+        left out.
+        """
+        parts: list[Int32 | Float32] = []
+        fading = np.zeros((2, MOST), np.float32)
+        for place, article in enumerate(articles):
+            columns, mass, as_of = self._row(article)
+            parts += (columns, mass[0], mass[-1])
+            age = max(now - as_of, 0)
+            fading[0, place] = 2.0 ** (self._rate[0] * age)
+            fading[1, place] = 2.0 ** (self._rate[-1] * age)
+        parts += NOTHING * (MOST - len(articles))
+        return Steps(*_steps(*parts, fading, len(articles), size))
 
     def add(self, article: int, successor: int, at: int, weight: float = 1.0) -> None:
         """Count one transition that ended at ``at``; events may come in any order."""
@@ -77,7 +109,8 @@ class CoRead:
 
     def _fading(self, age: int) -> Float32:
         """Return f32[H, 1]: what is left on each clock after ``age`` seconds."""
-        return np.exp2(self._rate * max(age, 0)).astype(np.float32)[:, None]
+        faded = [2.0 ** (rate * max(age, 0)) for rate in self._rate]
+        return np.array(faded, np.float32)[:, None]
 
     def _row(self, article: int) -> tuple[Int32, Float32, int]:
         live = self._live.get(article)
@@ -115,6 +148,35 @@ class CoRead:
             half_lives=half_lives,
             width=int(width),
         )
+
+
+MOST = 3
+"""Articles that ``CoRead.steps`` follows at a time."""
+NOTHING = (np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
+
+
+@kernel
+def _steps(  # type: ignore[no-untyped-def]
+    columns0, fast0, slow0, columns1, fast1, slow1, columns2, fast2, slow2, fading, many, size
+):
+    most = len(columns0) + len(columns1) + len(columns2)
+    rows = np.empty(most, np.int32)
+    fast, slow = np.empty(most, np.float32), np.empty(most, np.float32)
+    start, end = np.zeros(many + 1, np.int64), 0
+    for step in range(many):
+        columns, quick, lasting = columns0, fast0, slow0
+        if step == 1:
+            columns, quick, lasting = columns1, fast1, slow1
+        if step == 2:
+            columns, quick, lasting = columns2, fast2, slow2
+        for place in range(len(columns)):
+            if columns[place] < size:
+                rows[end] = columns[place]
+                fast[end] = quick[place] * fading[0, step]
+                slow[end] = lasting[place] * fading[1, step]
+                end += 1
+        start[step + 1] = end
+    return rows[:end], fast[:end], slow[:end], start
 
 
 def fit(

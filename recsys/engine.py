@@ -2,12 +2,14 @@
 
 import dataclasses
 import hashlib
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
-from recsys.arrays import Bool, Float32, Float64, Int32
+from recsys.arrays import Float32, Float64, Int32
 from recsys.bundle import Bundle
 from recsys.candidates import SOURCES, Candidates, Source, latest, sponsored, trends
 from recsys.errors import UnknownArticle
@@ -19,7 +21,7 @@ from recsys.policy import PLACEMENTS, Policy
 from recsys.quotas import Quotas
 from recsys.ranker import Ranker
 from recsys.rulings import Pin
-from recsys.situation import Situation, resolve
+from recsys.situation import Situation, beside, resolve
 from recsys.trace import Trace
 from recsys.tracing import Answer, trace
 from recsys.trending import chart
@@ -226,7 +228,7 @@ class Engine:
 
     def card(self, article: ArticleId) -> Card:
         """Return what a page needs to draw an article; ``UnknownArticle`` where there is none."""
-        row = self.live.view.catalogue.ids.row(str(article))
+        row = self.live.row(article)
         if row < 0:
             raise UnknownArticle(f"article {str(article)!r} is in neither the bundle nor the store")
         return self.live.card(row)
@@ -239,29 +241,28 @@ class Engine:
     def _mix(
         self, proposals: Sequence[Candidates], situation: Situation, n: int, lap: Lap
     ) -> tuple[Ranked, Pick]:
-        catalogue, policy = situation.view.catalogue, situation.policy
+        view, policy = situation.view, situation.policy
         fused = self.fused(proposals, policy)
         chances = self._chances(situation, proposals, fused)
-        ranked = Ranked.of(fused, chances, situation.ruled.factor[fused.rows])
+        ranked = Ranked.of(fused, chances, situation.ruled.factor)
         pins = _pins(situation, n)
         if pins:
             ranked = ranked.with_rows(np.array([pin.row for pin in pins], np.int32))
         lap("rank")
-        rows = ranked.rows
-        grave, soft = situation.sides(rows)
+        rows, catalogue = ranked.rows, view.catalogue
         choices = Choices(
-            scores=ranked.scores,
-            site=catalogue.site[rows],
-            section=catalogue.section[rows],
-            story=catalogue.story[rows],
-            vectors=self.live.vectors(rows),
-            sponsored=catalogue.sponsored[rows],
-            grave=grave,
-            soft=soft,
+            rows,
+            ranked.scores,
+            catalogue.site,
+            catalogue.section,
+            catalogue.story,
+            self.live.bundle.vectors,
+            view.vectors,
+            catalogue.sponsored,
+            *situation.sides(rows),
         )
-        quotas = Quotas.of(policy, situation.site, n, catalogue.sites, catalogue.sections)
         wanted = [(pin.slot - 1, int(np.flatnonzero(rows == pin.row)[0])) for pin in pins]
-        picked = pick(choices, quotas, policy=policy, pins=wanted)
+        picked = pick(choices, self._quotas(situation, n), policy=policy, pins=wanted)
         lap("mix")
         return ranked, picked
 
@@ -275,28 +276,29 @@ class Engine:
     ) -> tuple[Item, ...]:
         """Return the cards of a slate, after some of its slots had their turn at chance."""
         view, catalogue = situation.view, situation.view.catalogue
-        places, policy = list(picked.places), situation.policy
+        places, policy = np.array(picked.places, np.int64), situation.policy
         chosen, trial = ranked.rows[places], view.trials.rows
+        fits = NONE
+        if policy.exploration > 0 and len(trial):
+            fits = beside(situation.gate, trial, chosen, policy.tone.slate)
         explored = explore(
             chosen,
             view.trials,
-            situation.eligible(trial) & _in_tone(situation, chosen, trial),
+            fits,
             site=catalogue.site,
             section=catalogue.section,
             story=catalogue.story,
-            quotas=Quotas.of(
-                policy, situation.site, len(places), catalogue.sites, catalogue.sections
-            ),
+            quotas=self._quotas(situation, len(places)),
             keep=picked.pinned,
             share=policy.exploration,
             seed=seed,
         )
         by_editors = {(pin.slot - 1, pin.row) for pin in situation.ruled.pins}
+        spoke = ranked.most(places)
+        rows, scores = explored.rows.tolist(), ranked.scores[places].tolist()
         items = []
-        for slot, row in enumerate(explored.rows.tolist()):
-            place = places[slot]
-            source = names[int(np.argmax(ranked.parts[:, place]))]
-            score = float(ranked.scores[place])
+        for slot, (row, score, most) in enumerate(zip(rows, scores, spoke, strict=True)):
+            source = names[most]
             if slot in explored.tried:
                 source, score = "exploration", 0.0
             elif (slot, row) in by_editors:
@@ -307,10 +309,30 @@ class Engine:
             items.append(Item(id, score, source, REASONS[source], explored.propensity[slot]))
         return tuple(items)
 
+    def _quotas(self, situation: Situation, n: int) -> Quotas:
+        policy, catalogue, site = situation.policy, situation.view.catalogue, situation.site
+        return situation.view.once(
+            ("quotas", id(policy), site, n),
+            policy,
+            lambda: Quotas.of(policy, site, n, catalogue.sites, catalogue.sections),
+        )
+
     def _slate_id(self, query: Query, items: Sequence[Item]) -> str:
         """Return the same id for the same answer to the same query: replays must compare equal."""
-        shown = "\n".join([repr(query), self.bundle.id, self.policy.id, *(str(i) for i in items)])
-        return hashlib.blake2b(shown.encode(), digest_size=12).hexdigest()
+        texts = [
+            *(query.site, str(query.now), *(query.article or ("", "")), query.visitor),
+            *(str(query.n), str(query.seed), query.placement, self.bundle.id, self.policy.id),
+            *(str(len(query.history)), *chain(*query.history), *query.context),
+        ]
+        numbers = array("d")
+        for item in items:
+            texts += (*item.article, item.source)
+            numbers.extend((item.score, item.propensity))
+        told = "\x1f".join(texts).encode("utf-8", "surrogatepass") + numbers.tobytes()
+        return hashlib.blake2b(told, digest_size=12).hexdigest()
+
+
+NONE = np.empty(0, np.bool_)
 
 
 def _pins(situation: Situation, n: int) -> list[Pin]:
@@ -320,14 +342,6 @@ def _pins(situation: Situation, n: int) -> list[Pin]:
         return []
     passes = situation.eligible(np.array([pin.row for pin in pins], np.int32))
     return [pin for pin, fits in zip(pins, passes.tolist(), strict=True) if fits]
-
-
-def _in_tone(situation: Situation, chosen: Int32, rows: Int32) -> Bool:
-    """Return bool[k]: which rows change nothing in whether a slate is grave."""
-    if not situation.policy.tone.slate:
-        return np.ones(len(rows), np.bool_)
-    grave, soft = situation.sides(rows)
-    return ~soft if situation.sides(chosen)[0].any() else ~grave
 
 
 WIDE = 2000

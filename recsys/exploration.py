@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsys.arrays import Bool, Int16, Int32
-from recsys.quotas import Quotas
+from recsys.compiled import kernel
+from recsys.quotas import Quotas, short
 from recsys.trials import Trials
 
 
@@ -59,27 +60,87 @@ def explore(
     if share <= 0.0 or not eligible.any():
         return Explored(chosen, tuple(propensity), frozenset())
     draw = random.Random(seed)  # noqa: S311 (no secret depends on it)
+    fits = None
     for slot, chance in enumerate(chances(share, len(rows))):
         if chance <= 0.0 or slot in keep:
             continue
-        others = np.delete(chosen, slot)
-        fits = eligible & ~np.isin(story[trials.rows], story[chosen])
-        rooms = quotas.room(
-            site[trials.rows],
-            section[trials.rows],
-            np.bincount(site[others], minlength=len(quotas.site_most)),
-            np.bincount(section[others], minlength=len(quotas.section_most)),
-        )
-        fits &= np.logical_and.reduce(list(rooms.values()))
-        places = np.flatnonzero(fits)
-        if not len(places):
+        if fits is None:  # else no card has changed since
+            fits = _fitting(chosen, trials.rows, eligible, site, section, story, *quotas.limits)
+        if not fits[slot].any():
             continue
         if draw.random() >= chance:
             propensity[slot] = 1.0 - chance
             continue
-        winners = places[np.argmax(trials.rates[:, places], axis=1)]
-        winner = draw.choice(winners.tolist())
+        winners = _winners(trials.rates, fits[slot])
+        winner = winners[draw.choice(range(len(winners)))]
         chosen[slot] = trials.rows[winner]
         propensity[slot] = chance * float(np.mean(winners == winner))
         tried.add(slot)
+        fits = None
     return Explored(chosen, tuple(propensity), frozenset(tried))
+
+
+@kernel
+def _winners(rates, fits):  # type: ignore[no-untyped-def]
+    """Return int64[DRAWS]: the trial with the highest rate in each draw, of those that fit."""
+    winners = np.full(len(rates), -1, np.int64)
+    for draw in range(len(rates)):
+        for place in range(len(fits)):
+            if fits[place] and (
+                winners[draw] < 0 or rates[draw, place] > rates[draw, winners[draw]]
+            ):
+                winners[draw] = place
+    return winners
+
+
+@kernel
+def _fitting(  # type: ignore[no-untyped-def]
+    chosen,
+    trials,
+    eligible,
+    site,
+    section,
+    story,
+    n,
+    home,
+    from_home,
+    site_most,
+    site_least,
+    section_most,
+    section_least,
+    plain,
+):
+    """Return bool[k, t]: which slots trials may have, the other cards being as they are."""
+    sites, sections = np.zeros(len(site_most), np.int64), np.zeros(len(section_most), np.int64)
+    there_site, there_section = sites > 0, sections > 0
+    for card in chosen:
+        sites[site[card]] += 1
+        sections[section[card]] += 1
+    fits = np.zeros((len(chosen), len(trials)), np.bool_)
+    new = np.empty(len(trials), np.bool_)
+    for place in range(len(trials)):
+        row = trials[place]
+        there_site[site[row]] = there_section[section[row]] = True
+        new[place] = eligible[place]
+        for card in chosen:
+            new[place] &= story[card] != story[row]
+    for slot in range(len(chosen)):
+        own, its = site[chosen[slot]], section[chosen[slot]]
+        sites[own] -= 1
+        sections[its] -= 1
+        left = n - len(chosen) + 1
+        needed_sites = not plain and short(site_least, sites, there_site) >= left
+        needed_sections = not plain and short(section_least, sections, there_section) >= left
+        for place in range(len(trials)):
+            at, of = site[trials[place]], section[trials[place]]
+            fits[slot, place] = (
+                new[place]
+                and sites[at] < site_most[at]
+                and (home < 0 or at != home or sites[home] < from_home)
+                and sections[of] < section_most[of]
+                and not (needed_sites and site_least[at] <= sites[at])
+                and not (needed_sections and section_least[of] <= sections[of])
+            )
+        sites[own] += 1
+        sections[its] += 1
+    return fits

@@ -7,6 +7,7 @@ from scipy import linalg, sparse
 from threadpoolctl import threadpool_limits
 
 from recsys.arrays import Float32, Float64, Int32
+from recsys.compiled import loose
 from recsys.top import best
 
 
@@ -26,13 +27,24 @@ class Factors:
     alpha: float = 1.0
     """Confidence per unit of weight: c = 1 + alpha·weight."""
     regularization: float = 0.05
+    _inverse: Float64 = field(init=False, repr=False)
+    """f64[f, f]: of YᵗY + λI, the system of a reader of whom nothing is known."""
+
+    def __post_init__(self) -> None:
+        penalty = max(self.regularization, 1e-9) * np.eye(len(self.gram))
+        object.__setattr__(self, "_inverse", linalg.inv(self.gram + penalty))
 
     def fold_in(self, rows: Int32, weights: Float32) -> Float32:
         """Return f32[f]: the taste of a reader who has these articles with these weights.
 
         ``rows`` int32[m] and ``weights`` f32[m] ≥ 0; zeros come back where there are none.
-        Closed form (YᵗY + Yᵗ(C - I)Y + λI)⁻¹ YᵗCp of Hu, Koren and Volinsky (2008), eq. 4.
+        Closed form (YᵗY + Yᵗ(C - I)Y + λI)⁻¹ YᵗCp of Hu, Koren and Volinsky (2008), eq. 4. For few
+        articles the system that is solved has a line for each of them: A = YᵗY + λI is inverted
+        once, and (A + ZᵗEZ)⁻¹Zᵗ = A⁻¹Zᵗ(I + EZA⁻¹Zᵗ)⁻¹ (the push-through identity).
         """
+        if 2 * len(rows) <= len(self.gram):
+            taste: Float32 = _fold_few(self.articles, self._inverse, rows, self.alpha * weights)
+            return taste
         read = self.articles[rows].astype(np.float64)
         extra = self.alpha * np.asarray(weights, np.float64)
         system = self.gram + (read.T * extra) @ read
@@ -57,6 +69,32 @@ class Factors:
         cold = np.flatnonzero(support == 0)
         articles[cold] = cold_factors(vectors[cold], mapping)
         return Factors(self.visitors, articles, self.gram, self.alpha, self.regularization)
+
+
+@loose
+def _fold_few(articles: Float32, inverse: Float64, rows: Int32, extra: Float32) -> Float32:
+    many, width = len(rows), len(inverse)
+    moved = np.zeros((many, width))  # ZA⁻¹
+    for place in range(many):
+        for factor in range(width):
+            weight = np.float64(articles[rows[place], factor])
+            for other in range(width):
+                moved[place, other] += weight * inverse[factor, other]
+    system = np.eye(many)
+    wanted = np.empty(many)
+    for place in range(many):
+        wanted[place] = 1.0 + extra[place]
+        for other in range(many):
+            near = 0.0
+            for factor in range(width):
+                near += articles[rows[place], factor] * moved[other, factor]
+            system[place, other] += extra[place] * near
+    solved = np.linalg.solve(system, wanted)
+    taste = np.zeros(width)
+    for place in range(many):
+        for factor in range(width):
+            taste[factor] += moved[place, factor] * solved[place]
+    return taste.astype(np.float32)
 
 
 def fit(

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recsys.arrays import Float32, Float64, Int32, Int64
-from recsys.candidates import PRIOR_FAST, TRAIL_WEIGHTS, Candidates
+from recsys.arrays import Float32, Float64, Int32
+from recsys.candidates import PRIOR_FAST, Candidates
+from recsys.compiled import dot, kernel, logs, slot, slots
 from recsys.live import Live
-from recsys.situation import Situation
+from recsys.situation import TRAIL_WEIGHTS, Situation
+from recsys.stories import SITES
 
 SOURCE_NAMES = ("co_read", "related", "trending", "personal")
 STEPS = len(TRAIL_WEIGHTS)
@@ -51,6 +53,8 @@ FEATURES = tuple(name for names in GROUPS.values() for name in names)
 
 RARE = 1e-7
 """Added to shares before a logarithm."""
+VISIT = 10
+"""Latest articles of a visit that likeness is measured to."""
 
 
 def features(
@@ -65,122 +69,273 @@ def features(
     """Return f32[m, F]: what ``FEATURES`` name of article ``rows`` int32[m], NaN where unknown.
 
     ``proposals`` are what the sources said and ``fused`` their union with its scores, best first;
-    ``rows`` may hold others too. ``devices`` are the devices that have a code of their own.
+    ``rows`` may hold others too. ``devices`` are the devices that have a code of their own. The
+    table lies column by column in memory.
     """
-    told: Told = {}
-    order = np.argsort(rows)
-    _sources(told, proposals, fused, rows, order)
-    _coreading(told, live, situation, rows, order)
-    _trends(told, live, situation, rows)
-    _page(told, live, situation, rows)
-    told["device"] = _device(situation.context, devices)
-    table = np.empty((len(rows), len(FEATURES)), np.float32)
-    for column, name in enumerate(FEATURES):
-        table[:, column] = told[name]
+    view, bundle = situation.view, live.bundle
+    catalogue, board, now = view.catalogue, view.board, situation.now
+    said = {p.source: (p.rows, p.scores) for p in proposals}
+    listed: list[tuple[Int32, Float32 | Float64]] = [
+        said.get(name, NOTHING) for name in SOURCE_NAMES
+    ]
+    listed.append(fused)
+    table = np.empty((len(FEATURES), len(rows)), np.float32)
+    taste, opened = situation.taste, situation.opened
+    _tell(
+        table,
+        rows,
+        np.concatenate([found for found, _ in listed]),
+        np.concatenate([scores for _, scores in listed], dtype=np.float32),
+        np.array([len(found) for found, _ in listed]),
+        *situation.steps(live),
+        *(board.share, board.earlier, board.hours, board.usual, board.fast, board.slow),
+        *(catalogue.story, view.story_share, view.tellings.counts, view.tellings.told),
+        *(view.click_rate, view.exposure),
+        live.segments.lift(situation.context, rows, board.earlier, now),
+        *(situation.anchor, situation.site, now),
+        *(catalogue.published, catalogue.section, catalogue.site, catalogue.language),
+        opened,
+        max(len(catalogue.sections), len(catalogue.sites)),
+        *(bundle.vectors, view.vectors, np.array(situation.trail[-VISIT:], np.int32)),
+        *(bundle.factors.articles, view.factors, NOTHING[1] if taste is None else taste),
+        *(float(now // 3600 % 24), _device(situation.context, devices)),
+        *(float(len(situation.trail)), math.log1p(len(opened))),
+    )
+    return table.T
+
+
+NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
+FUSION = 2 * len(SOURCE_NAMES)
+NEXT = FEATURES.index("next after 1 fast")
+LIFT, HEARD, CERTAINTY = (
+    FEATURES.index(f"{name} after 1") for name in ("lift", "heard", "certainty")
+)
+SHARES = FEATURES.index("share now")
+STORY, AGE, CLICKS = (FEATURES.index(name) for name in ("story share", "age", "click rate"))
+LIKENESS, TASTE, SAME = (
+    FEATURES.index(name) for name in ("likeness to page", "taste", "same site")
+)
+HOUR, DEVICE, VISIT_LENGTH, ARTICLES_OPENED, PAGE_SHARE = (
+    FEATURES.index(name)
+    for name in ("hour", "device", "visit length", "articles opened", "page share")
+)
+
+
+@kernel
+def _tell(  # type: ignore[no-untyped-def]
+    told,
+    rows,
+    listed,
+    scores,
+    sizes,
+    found,
+    quick,
+    lasting,
+    start,
+    share,
+    earlier,
+    hours,
+    usual,
+    fast,
+    slow,
+    stories,
+    story_share,
+    tellings,
+    tellers,
+    click_rate,
+    exposure,
+    lift,
+    anchor,
+    home,
+    now,
+    published,
+    section,
+    site,
+    language,
+    opened,
+    codes,
+    vectors,
+    fresh_vectors,
+    visit,
+    factors,
+    fresh_factors,
+    taste,
+    hour,
+    device,
+    visit_length,
+    articles_opened,
+):
+    """Fill in a table f32[F, m], column by column of what the ranker is told."""
+    places = _places(rows)
+    _sources(told, rows, places, listed, scores, sizes)
+    _coreading(told, rows, places, found, quick, lasting, start, share, usual)
+    _trends(told, rows, share, earlier, hours, usual, fast, slow, lift, anchor)
+    _boxes(told, rows, stories, story_share, tellings, tellers, click_rate, exposure, home)
+    _page(told, rows, published, section, site, language, now, anchor, home, opened, codes)
+    _likeness(told, rows, vectors, fresh_vectors, visit, factors, fresh_factors, taste, anchor >= 0)
+    told[HOUR], told[DEVICE] = hour, device
+    told[VISIT_LENGTH], told[ARTICLES_OPENED] = visit_length, articles_opened
+
+
+@kernel
+def _places(rows):  # type: ignore[no-untyped-def]
+    """Return a table of ``slots`` that knows the place of each row."""
+    table = slots(len(rows))
+    for place in range(len(rows)):
+        table[slot(table, rows, rows[place])] = place
     return table
 
 
-Told = dict[str, Float64 | Float32 | float]
+@kernel
+def _sources(told, rows, places, listed, scores, sizes):  # type: ignore[no-untyped-def]
+    """Fill in what each source, and fusion, says of the rows that it lists, best first."""
+    start = 0
+    told[: 2 * len(sizes)] = np.nan
+    for place in range(len(scores)):
+        scores[place] += np.float32(1e-9)
+    logs(scores)
+    for source in range(len(sizes)):
+        for rank in range(sizes[source]):
+            place = places[slot(places, rows, listed[start + rank])]
+            if place >= 0:
+                told[2 * source, place] = scores[start + rank]
+                told[2 * source + 1, place] = rank
+        start += sizes[source]
 
 
-def _sources(
-    told: Told,
-    proposals: Sequence[Candidates],
-    fused: tuple[Int32, Float64],
-    rows: Int32,
-    order: Int64,
-) -> None:
-    for source in SOURCE_NAMES:
-        told[f"{source} score"] = told[f"{source} rank"] = math.nan
-    listed: list[tuple[str, Int32, Float64 | Float32]] = [("fusion", *fused)]
-    listed += [(p.source, p.rows, p.scores) for p in proposals]
-    for name, found, scores in listed:
-        if name not in (*SOURCE_NAMES, "fusion"):
-            continue
-        rank, place = _meet(found, rows, order)
-        told[f"{name} score"] = _put(np.log(scores[rank] + 1e-9), place, rows, math.nan)
-        told[f"{name} rank"] = _put(rank, place, rows, math.nan)
+@kernel
+def _coreading(  # type: ignore[no-untyped-def]
+    told, rows, places, found, fast, slow, start, share, usual
+):
+    """Fill in what is opened after the last articles of the visit."""
+    steps = len(start) - 1
+    told[NEXT : CERTAINTY + 1] = np.nan
+    for step in range(steps):
+        now, long = told[NEXT + 2 * step], told[NEXT + 2 * step + 1]
+        now[:], long[:], heard, lasting = 1.0, 1.0, 0.0, 0.0
+        for entry in range(start[step], start[step + 1]):
+            heard += fast[entry]
+            lasting += slow[entry]
+            place = places[slot(places, rows, found[entry])]
+            if place >= 0:
+                now[place] += fast[entry]
+                long[place] += slow[entry]
+        if step == 0:
+            told[HEARD] = np.log1p(heard)
+            lift, certainty = told[LIFT], told[CERTAINTY]
+            lasting = max(lasting, 1e-9)
+            for place in range(len(rows)):
+                before = np.float64(usual[rows[place]]) + 1e-5
+                lift[place] = ((long[place] - 1.0) / lasting + 1e-5) / before
+                likely = (now[place] - 1.0) + PRIOR_FAST * np.float64(share[rows[place]]) + RARE
+                certainty[place] = likely / (heard + PRIOR_FAST)
+            logs(lift)
+            logs(certainty)
+        logs(now)
+        logs(long)
 
 
-def _coreading(told: Told, live: Live, situation: Situation, rows: Int32, order: Int64) -> None:
-    view, board = situation.view, situation.view.board
-    trail = situation.trail[: -STEPS - 1 : -1]
-    for step in range(1, STEPS + 1):
-        fast: Float64 | float = math.nan
-        slow: Float64 | float = math.nan
-        if step <= len(trail):
-            found, counts = live.successors(view, trail[step - 1], situation.now)
-            heard, place = _meet(found, rows, order)
-            now, long = (
-                _put(count, place, rows, 0.0) for count in (counts[0][heard], counts[-1][heard])
-            )
-            fast, slow = np.log1p(now), np.log1p(long)
-            if step == 1:
-                total = counts.sum(axis=1) if len(found) else np.zeros(2)
-                share = board.share[rows].astype(np.float64)
-                told["lift after 1"] = np.log(
-                    (long / max(total[-1], 1e-9) + 1e-5)
-                    / (board.usual[rows].astype(np.float64) + 1e-5)
-                )
-                told["heard after 1"] = math.log1p(float(total[0]))
-                told["certainty after 1"] = np.log(
-                    (now + PRIOR_FAST * share + RARE) / (float(total[0]) + PRIOR_FAST)
-                )
-        told[f"next after {step} fast"], told[f"next after {step} slow"] = fast, slow
-    if not trail:
-        told["lift after 1"] = told["heard after 1"] = told["certainty after 1"] = math.nan
+@kernel
+def _trends(  # type: ignore[no-untyped-def]
+    told, rows, share, earlier, hours, usual, fast, slow, lift, anchor
+):
+    """Fill in what is opened now."""
+    one, rare = np.float32(1.0), np.float32(RARE)
+    now, before = told[SHARES], told[SHARES + 1]
+    long, weeks = told[SHARES + 2], told[SHARES + 3]
+    readers, more, like = told[SHARES + 6], told[SHARES + 7], told[SHARES + 8]
+    for place in range(len(rows)):
+        row = rows[place]
+        now[place], before[place] = share[row] + rare, earlier[row] + rare
+        long[place], weeks[place] = hours[row] + rare, usual[row] + rare
+        readers[place], more[place] = one + fast[row], one + slow[row]
+        like[place] = lift[place]
+    for column in (0, 1, 2, 3, 6, 7, 8):
+        logs(told[SHARES + column])
+    rising, slowly = told[SHARES + 4], told[SHARES + 5]
+    for place in range(len(rows)):
+        rising[place] = now[place] - before[place]
+        slowly[place] = before[place] - long[place]
+    told[PAGE_SHARE] = np.log(np.float64(share[anchor]) + RARE) if anchor >= 0 else np.nan
 
 
-def _trends(told: Told, live: Live, situation: Situation, rows: Int32) -> None:
-    view, board = situation.view, situation.view.board
-    now, earlier, hours, weeks = (
-        np.log(column[rows] + RARE)
-        for column in (board.share, board.earlier, board.hours, board.usual)
-    )
-    told["share now"], told["share earlier"] = now, earlier
-    told["share of hours"], told["share of weeks"] = hours, weeks
-    told["rising fast"], told["rising slow"] = now - earlier, earlier - hours
-    told["readers fast"] = np.log1p(board.fast[rows])
-    told["readers slow"] = np.log1p(board.slow[rows])
-    story = view.catalogue.story[rows]
-    told["story share"] = np.log(view.story_share[story] + RARE)
-    told["story tellings"] = np.log(view.tellings.counts[story])
-    told["story at home"] = view.tellings.at(story, situation.site) * 1.0
-    lift = live.segments.lift(situation.context, rows, board.earlier[rows], situation.now)
-    told["circumstances"] = np.log(lift)
-    told["click rate"], told["shown"] = view.click_rate[rows], np.log1p(view.exposure[rows])
-    anchor = situation.anchor
-    told["page share"] = math.log(board.share[anchor] + RARE) if anchor >= 0 else math.nan
+@kernel
+def _boxes(  # type: ignore[no-untyped-def]
+    told, rows, stories, story_share, tellings, tellers, click_rate, exposure, home
+):
+    """Fill in what is known of the stories told, and what boxes tell of their cards."""
+    one, rare = np.float32(1.0), np.float32(RARE)
+    shares, times, at_home = told[STORY], told[STORY + 1], told[STORY + 2]
+    rates, shown = told[CLICKS], told[CLICKS + 1]
+    for place in range(len(rows)):
+        row = rows[place]
+        story = stories[row]
+        rates[place], shown[place] = click_rate[row], one + exposure[row]
+        shares[place], times[place], at_home[place] = story_share[story] + rare, tellings[story], 0
+        if tellings[story] > 1:
+            wanted = np.int64(story) * SITES + home
+            near = np.searchsorted(tellers, wanted)
+            at_home[place] = near < len(tellers) and tellers[near] == wanted
+    logs(shares)
+    logs(times)
+    logs(shown)
 
 
-def _page(told: Told, live: Live, situation: Situation, rows: Int32) -> None:
-    catalogue, anchor, now = situation.view.catalogue, situation.anchor, situation.now
-    age = np.log1p(np.maximum(now - catalogue.published[rows], 0))
-    told["age"] = age
-    told["page age"] = told["younger than page"] = math.nan
-    told["same section"] = told["same language"] = math.nan
-    told["likeness to page"] = told["likeness to visit"] = told["closest in visit"] = math.nan
-    if anchor >= 0:
-        page_age = math.log1p(max(now - int(catalogue.published[anchor]), 0))
-        told["page age"], told["younger than page"] = page_age, page_age - age
-        told["same section"] = (catalogue.section[rows] == catalogue.section[anchor]) * 1.0
-        told["same language"] = (catalogue.language[rows] == catalogue.language[anchor]) * 1.0
-    if situation.trail:
-        visit = live.vectors(np.array(situation.trail[-10:], np.int32))
-        likeness = live.vectors(rows) @ visit.T
-        told["likeness to visit"] = likeness.mean(axis=1)
-        told["closest in visit"] = likeness.max(axis=1)
+@kernel
+def _page(  # type: ignore[no-untyped-def]
+    told, rows, published, section, site, language, now, anchor, home, opened, codes
+):
+    """Fill in how rows stand to the page and to what the reader has opened, but for likeness."""
+    sections, sites = np.zeros(codes + 1), np.zeros(codes + 1)
+    for place in range(len(opened)):
+        sections[section[opened[place]]] += 1.0
+        sites[site[opened[place]]] += 1.0
+    page_age = np.log1p(np.float64(max(now - published[anchor], 0))) if anchor >= 0 else 0.0
+    ages = told[AGE]
+    told[AGE + 1 : AGE + 3] = np.nan
+    told[SAME + 1 : SAME + 3] = np.nan
+    for place in range(len(rows)):
+        row = rows[place]
+        ages[place] = 1 + max(now - published[row], 0)
+        told[SAME, place] = site[row] == home
         if anchor >= 0:
-            told["likeness to page"] = likeness[:, -1]
-    told["same site"] = (catalogue.site[rows] == situation.site) * 1.0
-    taste = situation.taste
-    told["taste"] = math.nan if taste is None else live.factors(rows) @ taste
-    opened = situation.opened
-    for name, column in (("section", catalogue.section), ("site", catalogue.site)):
-        counts = np.bincount(column[opened] + 1, minlength=int(column[rows].max(initial=0)) + 2)
-        told[f"{name} affinity"] = (counts[column[rows] + 1] + 0.0) / (len(opened) + 1.0)
-    told["hour"] = float(now // 3600 % 24)
-    told["visit length"], told["articles opened"] = len(situation.trail), math.log1p(len(opened))
+            told[SAME + 1, place] = section[row] == section[anchor]
+            told[SAME + 2, place] = language[row] == language[anchor]
+        told[TASTE + 1, place] = sections[section[row]] / (len(opened) + 1.0)
+        told[TASTE + 2, place] = sites[site[row]] / (len(opened) + 1.0)
+    logs(ages)
+    if anchor >= 0:
+        told[AGE + 1] = page_age
+        for place in range(len(rows)):
+            told[AGE + 2, place] = page_age - ages[place]
+
+
+@kernel
+def _likeness(  # type: ignore[no-untyped-def]
+    told, rows, vectors, fresh_vectors, visit, factors, fresh_factors, taste, paged
+):
+    """Fill in how like rows are to the visit, and to the reader's taste."""
+    bundled = len(vectors)
+    told[LIKENESS : LIKENESS + 3] = np.nan
+    told[TASTE] = np.nan
+    for place in range(len(rows)):
+        row = rows[place]
+        if len(visit):
+            own = vectors[row] if row < bundled else fresh_vectors[row - bundled]
+            total, most, like = np.float32(0.0), np.float32(-2.0), np.float32(0.0)
+            for step in range(len(visit)):
+                seen = visit[step]
+                like = dot(own, vectors[seen] if seen < bundled else fresh_vectors[seen - bundled])
+                total += like
+                most = max(most, like)
+            if paged:
+                told[LIKENESS, place] = like
+            told[LIKENESS + 1, place] = total / len(visit)
+            told[LIKENESS + 2, place] = most
+        if len(taste):
+            told[TASTE, place] = dot(
+                factors[row] if row < bundled else fresh_factors[row - bundled], taste
+            )
 
 
 def _device(context: Sequence[str], devices: Sequence[str]) -> float:
@@ -189,22 +344,3 @@ def _device(context: Sequence[str], devices: Sequence[str]) -> float:
         if name == "device" and value in devices:
             return float(list(devices).index(value))
     return math.nan
-
-
-def _meet(found: Int32, rows: Int32, order: Int64) -> tuple[Int64, Int64]:
-    """Return which of ``found`` are among ``rows`` int32[m], and their places there.
-
-    ``order`` int64[m] sorts ``rows``.
-    """
-    if not len(rows):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    place = order[np.minimum(np.searchsorted(rows, found, sorter=order), len(rows) - 1)]
-    met = np.flatnonzero(rows[place] == found)
-    return met, place[met]
-
-
-def _put(values: np.ndarray, place: Int64, rows: Int32, otherwise: float) -> Float64:
-    """Return f64[m]: ``values`` in their places, and ``otherwise`` in the rest."""
-    column = np.full(len(rows), otherwise)
-    column[place] = values
-    return column

@@ -11,6 +11,7 @@ import numpy as np
 from recsys import stories, trending
 from recsys.arrays import Float32, Float64, Int32, Int64
 from recsys.bundle import Bundle
+from recsys.compiled import dot, kernel, order
 from recsys.coread import REACH
 from recsys.embed import text_of
 from recsys.factors import cold_factors
@@ -54,7 +55,7 @@ SWEPT = 2
 SLEWED = 60
 """Seconds by which a clock may go back without anybody caring."""
 CACHED = 20_000
-"""Cards and addresses of bundled articles that stay decoded."""
+"""Cards, addresses and rows of articles that stay decoded."""
 
 
 class Live:
@@ -72,6 +73,7 @@ class Live:
         self._columns = {n: Growing(getattr(bundle.catalogue, n)) for n in CATALOGUE_COLUMNS}
         self.coread = bundle.coread.copy()
         self.segments = Segments()
+        self._rows: dict[ArticleId, int] = {}
         self._bundled_card = lru_cache(CACHED)(bundle.card)
         self._bundled_url = lru_cache(CACHED)(bundle.find_url)
         self._standing = Standing.nobody()
@@ -186,9 +188,11 @@ class Live:
 
     def opened(self, name: str) -> Int32:
         """Return the rows that a visitor (or session) has opened, int32[m], oldest first."""
-        bundled = self._bundled(name)
-        fresh = np.array(self._readers[name].opened, np.int32)
-        return np.concatenate([bundled, fresh[~np.isin(fresh, bundled)]]) if len(fresh) else bundled
+        bundled, fresh = self._bundled(name), self._readers[name].opened
+        if not fresh:
+            return bundled
+        known = set(bundled.tolist())
+        return np.concatenate([bundled, np.array([r for r in fresh if r not in known], np.int32)])
 
     def visit(self, name: str, now: int) -> tuple[int, ...]:
         """Return the rows of the visit that a reader is in at ``now``, oldest first."""
@@ -288,30 +292,27 @@ class Live:
         """Return f32[m, f]: the ALS factors of rows, from content where nobody has read them."""
         return _take(self.bundle.factors.articles, self.view.factors, rows)
 
-    def successors(self, view: View, row: int, now: int) -> tuple[Int32, Float32]:
-        """Return rows int32[k] opened after one and their counts f32[H, k] at ``now``.
-
-        Counts run ahead of a view; what it does not hold yet is left out.
-        """
-        rows, counts = self.coread.row(row, now)
-        known = rows < len(view.catalogue)
-        return (rows, counts) if known.all() else (rows[known], counts[:, known])
-
     def related(self, view: View, row: int) -> tuple[Int32, Float32]:
         """Return rows int32[k] and cosines f32[k] of the articles most like one, best first."""
-        bundled = len(self.bundle.catalogue)
+        bundle, bundled = self.bundle, len(self.bundle.catalogue)
         if row < bundled:
-            rows, scores = self.bundle.related[row], self.bundle.related_scores[row]
+            rows, scores, own = bundle.related[row], bundle.related_scores[row], bundle.vectors[row]
         else:
             rows, scores = view.related[row - bundled]
-        if len(view.vectors):
-            likeness = view.vectors @ self.vectors(np.array([row], np.int32))[0]
-            fresh = np.arange(bundled, bundled + len(likeness), dtype=np.int32)
-            rows, scores = np.concatenate([rows, fresh]), np.concatenate([scores, likeness])
-            order = np.lexsort((rows, -scores))
-            rows, scores = rows[order], scores[order]
-        found = (rows >= 0) & (scores > 0) & (rows != row)
-        return rows[found], scores[found]
+            own = view.vectors[row - bundled]
+        near: tuple[Int32, Float32] = _nearest(rows, scores, own, view.vectors, row, bundled)
+        return near
+
+    def row(self, article: ArticleId) -> int:
+        """Return the row of an article, -1 where it is unknown."""
+        row = self._rows.get(article, -1)
+        if row < 0:
+            row = self.view.catalogue.ids.row(str(article))
+            if row >= 0:  # it keeps its row for good
+                if len(self._rows) >= CACHED:
+                    self._rows.clear()
+                self._rows[article] = row
+        return row
 
     def card(self, row: int) -> Card:
         """Return the card of a row."""
@@ -420,3 +421,28 @@ def _take(bundled: Float32, fresh: Float32, rows: Int32) -> Float32:
     taken = np.empty((len(rows), bundled.shape[1]), np.float32)
     taken[old], taken[~old] = bundled[rows[old]], fresh[rows[~old] - len(bundled)]
     return taken
+
+
+@kernel
+def _nearest(rows, cosines, own, fresh, row, bundled):  # type: ignore[no-untyped-def]
+    """Return the rows and cosines of what is like a row, best first, ties by row.
+
+    ``rows`` and ``cosines`` are those of the bundle, in order; the vectors ``fresh`` come after it.
+    """
+    near, likeness = np.empty(len(rows) + len(fresh), np.int32), np.empty(len(rows) + len(fresh))
+    size = 0
+    for place in range(len(rows)):
+        if rows[place] >= 0 and rows[place] != row and cosines[place] > 0:
+            near[size], likeness[size] = rows[place], cosines[place]
+            size += 1
+    known = size
+    for place in range(len(fresh)):
+        cosine = dot(own, fresh[place])
+        if bundled + place != row and cosine > 0:
+            near[size], likeness[size] = bundled + place, cosine
+            size += 1
+    near, likeness = near[:size], likeness[:size]
+    if size > known:
+        best = order(likeness, near)
+        near, likeness = near[best], likeness[best]
+    return near, likeness.astype(np.float32)

@@ -173,7 +173,13 @@ class Policy:
     @property
     def id(self) -> str:
         """A short digest of every setting, so that a slate can name the policy that made it."""
-        return hashlib.blake2b(repr(self).encode(), digest_size=6).hexdigest()
+        known = _IDS.get(id(self))
+        if known is None or known[0] is not self:
+            if len(_IDS) >= MANY:
+                _IDS.clear()
+            digest = hashlib.blake2b(repr(self).encode(), digest_size=6).hexdigest()
+            known = _IDS[id(self)] = self, digest
+        return known[1]
 
     def at(self, placement: str) -> "Policy":
         """Return what holds at a placement: this policy where nothing is different there."""
@@ -187,6 +193,10 @@ class Policy:
         placements = {name: policy.still() for name, policy in self.placements.items()}
         return dataclasses.replace(self, exploration=0.0, placements=placements)
 
+
+_IDS: dict[int, tuple[Policy, str]] = {}
+"""Ids that were asked for, by the identity of the policy: each answer names it."""
+MANY = 1_000
 
 PLACEMENTS = ("article", "home", "newsletter")
 """Where a box may stand as everybody knows; a policy may name more."""

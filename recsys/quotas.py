@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsys.arrays import Bool, Int16, Int64
+from recsys.arrays import Bool, Int64
+from recsys.compiled import kernel
 from recsys.ids import Vocabulary
 from recsys.policy import Policy
 from recsys.situation import by_section
@@ -44,7 +45,7 @@ class Quotas:
                     site_most[code] = math.ceil(quota.max * n)
         rules = tuple(policy.sections.items())
         most, least = (
-            np.ceil(np.nan_to_num(by_section(sections, rules, name), nan=free) * n).astype(np.int64)
+            np.ceil(by_section(sections, rules, name, free) * n).astype(np.int64)
             if rules
             else np.full(len(sections) + 1, math.ceil(free * n))
             for name, free in (("max", 1.0), ("min", 0.0))
@@ -53,37 +54,30 @@ class Quotas:
         plain = not policy.sites and not policy.sections
         return cls(n, home, from_home, site_most, site_least, most, least, plain)
 
-    def room(
-        self, site: Int16, section: Int16, taken_sites: Int64, taken_sections: Int64
-    ) -> dict[str, Bool]:
-        """Return by quota that there is, bool[m]: which of m candidates may have the next slot.
+    @property
+    def limits(self) -> tuple[int, int, int, Int64, Int64, Int64, Int64, bool]:
+        """What a kernel counts by: all fields, in their order."""
+        return (
+            self.n,
+            self.home,
+            self.from_home,
+            self.site_most,
+            self.site_least,
+            self.section_most,
+            self.section_least,
+            self.plain,
+        )
 
-        ``site`` and ``section`` int16[m] are theirs; ``taken_sites`` int64[S + 1] and
-        ``taken_sections`` int64[C + 1] count the cards that are there already. A least share
-        counts once the slots that are left are needed for it.
-        """
-        rooms = {}
-        if not self.plain:
-            left = self.n - int(taken_sites.sum())
-            short = self.section_least - taken_sections
-            free = (taken_sections < self.section_most)[section]
-            rooms["sections"] = free & self._needed(short, section, left)
-            rooms["sites"] = self._needed(self.site_least - taken_sites, site, left)
-        rooms["max_per_site"] = (taken_sites < self.site_most)[site]
-        if self.home >= 0:
-            home_full = taken_sites[self.home] >= self.from_home
-            rooms["other_sites_min"] = (site != self.home) | np.bool_(not home_full)
-        return rooms
 
-    @staticmethod
-    def _needed(short: Int64, code: Int16, left: int) -> Bool:
-        """Return bool[m]: which candidates leave slots enough for what is still short.
+@kernel
+def short(least: Int64, have: Int64, there: Bool) -> int:
+    """Return the cards that are still short of the least shares of what is there, by code.
 
-        Whatever no candidate could fill is not waited for.
-        """
-        there = np.zeros(len(short), np.bool_)
-        there[code] = True
-        short = np.where(there, np.maximum(short, 0), 0)
-        if short.sum() < left:
-            return np.ones(len(code), np.bool_)
-        return np.asarray(short[code] > 0, np.bool_)
+    Whatever no candidate could fill is not waited for. A least share counts once the slots that are
+    left are needed for it.
+    """
+    total = 0
+    for code in range(len(least)):
+        if there[code]:
+            total += max(least[code] - have[code], 0)
+    return total

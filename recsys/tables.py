@@ -53,7 +53,8 @@ class Catalogue:
 
     def id(self, row: int) -> ArticleId:
         """Return the (site, key) of a row."""
-        return ArticleId.parse(self.ids[row])
+        site, _, key = self.ids[row].partition("/")
+        return ArticleId(site, key)
 
     def tellings(self, row: int) -> Int32:
         """Return int32[k]: the rows that tell the story of one, itself among them."""

@@ -1,8 +1,9 @@
 """The moving state as one request sees it, whatever happens meanwhile."""
 
 import functools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from recsys.top import top
 from recsys.trending import TrendBoard
 from recsys.trials import Trials
 from recsys.types import NEVER, Card
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +61,16 @@ class View:
     """int8[A]: codes of the tones that the classifier hears, whoever has said otherwise."""
     rulings: Rulings
     """What editors' rules say."""
+
+    _known: dict[Any, tuple[Any, Any]] = field(init=False, repr=False, default_factory=dict)
+
+    def once(self, name: Any, source: Any, make: Callable[[], T]) -> T:
+        """Return what follows from the view and ``source`` alone, made once for both."""
+        found = self._known.get(name)
+        if found is None or found[0] is not source:
+            found = self._known[name] = source, make()
+        made: T = found[1]
+        return made
 
     def shown(self, rows: Int32 | slice, now: int) -> Bool:
         """Return bool[k]: which rows are up at ``now``, and blocked on no site."""

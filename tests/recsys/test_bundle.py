@@ -110,10 +110,12 @@ def test_each_readers_reads_oldest_first(folder):
     ]
 
 
-def test_arrays_are_mapped_and_cannot_be_changed(folder):
-    opened = open_bundle(folder)
-    with pytest.raises(ValueError, match="read-only"):
-        opened.vectors[0, 0] = 1
+def test_arrays_are_mapped_and_nobody_can_change_them_for_others(folder):
+    opened, other = open_bundle(folder), open_bundle(folder)
+    before = float(other.vectors[0, 0])
+    opened.vectors[0, 0] = before + 1
+    assert other.vectors[0, 0] == open_bundle(folder).vectors[0, 0] == before
+    assert verify(folder).id == folder.name
 
 
 def test_an_empty_bundle_is_a_bundle(tmp_path):

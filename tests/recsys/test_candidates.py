@@ -321,6 +321,8 @@ def test_fewer_candidates_are_the_best_of_more(
     if source == "co_read":  # ranks what it keeps anew by what rises
         situation = dataclasses.replace(situation, view=_steady(situation))
     some, all_ = (SOURCES[source](live, situation, most) for most in (k, COUNT))
+    some.check()
+    all_.check()
     assert some.rows.tolist() == all_.rows.tolist()[:k]
     assert all_.scores.sum() <= 1.001
 
@@ -347,11 +349,14 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
         judged=np.zeros(len(articles), np.int8),
     )
     live = Live(bundle)
-    withdrawn = np.array([row in gone for row in range(len(scores))])
-    share = np.array(scores, np.float32) / (sum(scores) or 1)
-    rows = np.arange(len(scores), dtype=np.int32)
-    everything = TrendBoard(NOW, *[share] * 6, rows=rows, scores=share)
-    live.view = dataclasses.replace(live.view, withdrawn=withdrawn, board=everything)
+    # Of the whole pool nobody has opened any: what is liked is told by the factors alone.
+    liked = np.array(scores, np.float32)[:, None] / 50
+    live.view = dataclasses.replace(
+        live.view,
+        withdrawn=np.array([row in gone for row in range(len(scores))]),
+        pool=np.arange(len(scores), dtype=np.int32),
+        pool_factors=liked,
+    )
     situation = Situation(
         view=live.view,
         now=NOW,
@@ -359,12 +364,14 @@ def test_of_many_the_best_that_may_be_shown_are_kept(
         anchor=-1,
         trail=(),
         opened=np.empty(0, np.int32),
-        taste=None,
+        taste=np.ones(1, np.float32),
         language=np.ones(2, np.bool_),
-        policy=Policy(trends=TrendRules(floor=0.0)),
+        policy=Policy(),
         tone_of_page=Tone.UNKNOWN,
         context=(),
     )
     wanted = [row for row in range(len(scores)) if scores[row] and row not in gone]
     wanted.sort(key=lambda row: (-scores[row], row))
-    assert SOURCES["trending"](live, situation, k).rows.tolist() == wanted[:k]
+    found = SOURCES["personal"](live, situation, k)
+    assert found.rows.tolist() == wanted[:k]
+    found.check()

@@ -64,7 +64,7 @@ def test_a_source_that_breaks_the_contract_is_named(
     rows: list[int], scores: list[float], wrong: str
 ) -> None:
     with pytest.raises(ValueError, match=f"unruly.*{wrong}"):
-        Candidates("unruly", np.array(rows, np.int32), np.array(scores, np.float32))
+        Candidates("unruly", np.array(rows, np.int32), np.array(scores, np.float32)).check()
 
 
 SITES, SECTIONS = Vocabulary(["a", "b", "c"]), Vocabulary(["news", "guides"])
@@ -122,11 +122,14 @@ def picked(
     rows: list[Candidate], home: int, n: int, policy: Policy, pins: list[tuple[int, int]] = ()
 ) -> Pick:
     choices = Choices(
+        rows=np.arange(len(rows), dtype=np.int32),
         scores=np.array([row.score for row in rows], float),
         site=np.array([row.site for row in rows], np.int16),
         section=np.array([row.section for row in rows], np.int16),
         story=np.array([row.story for row in rows], np.int32),
-        vectors=TOPICS[[row.topic for row in rows]],
+        # Half of the articles are newer than the bundle.
+        vectors=TOPICS[[row.topic for row in rows[: len(rows) // 2]]],
+        fresh=TOPICS[[row.topic for row in rows[len(rows) // 2 :]]],
         sponsored=np.array([row.kind == "sponsored" for row in rows], np.bool_),
         grave=np.array([row.kind == "grave" for row in rows], np.bool_),
         soft=np.array([row.soft for row in rows], np.bool_),

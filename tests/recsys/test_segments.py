@@ -42,9 +42,9 @@ def test_what_has_faded_is_forgotten_without_being_missed() -> None:
     before = counts.lift(("os:1",), ROWS, share, NOW)
     counts.forget(NOW)
     assert counts.lift(("os:1",), ROWS, share, NOW) == pytest.approx(before, rel=1e-3)
-    assert set(counts._counts["os:1"]) == {segments.ALL, 1}
+    assert counts.rows("os:1") == {1}
     counts.forget(NOW + 100 * 3600)
-    assert not counts._counts
+    assert not len(counts)
 
 
 def test_a_few_circumstances_at_a_time_are_all_looked_at_in_turn() -> None:
@@ -54,13 +54,26 @@ def test_a_few_circumstances_at_a_time_are_all_looked_at_in_turn() -> None:
     left = []
     for _ in range(3):
         counts.forget(NOW, 2)
-        left.append(len(counts._counts))
+        left.append(len(counts))
     assert left == [3, 1, 0]
+
+
+def test_a_circumstance_has_room_for_all_that_is_opened_in_it() -> None:
+    counts = Segments()
+    for row in range(1000):
+        counts.add("os:1", row % 700, NOW)
+    rows = np.arange(701, dtype=np.int32)
+    share = np.full(701, 1 / 700, np.float32)
+    lift = counts.lift(("os:1",), rows, share, NOW)
+    heard = np.repeat([2.0, 1.0, 0.0], [300, 400, 1])
+    wanted = ((heard + segments.PRIOR / 700) / ((1000 + segments.PRIOR) / 700)) ** 0.25
+    assert lift == pytest.approx(wanted, rel=1e-4)
 
 
 def test_invented_circumstances_push_out_only_the_least_recent() -> None:
     counts = Segments()
     for n in range(segments.MOST + 50):
         counts.add(f"made-up:{n}", 0, NOW)
-    assert len(counts._counts) == segments.MOST
-    assert "made-up:49" not in counts._counts
+    assert len(counts) == segments.MOST
+    assert not counts.rows("made-up:49")
+    assert counts.rows("made-up:50") == {0}
