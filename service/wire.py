@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import orjson
@@ -214,7 +214,8 @@ def dump_slate(
     items: list[dict[str, Any]] = []
     drawn: list[Item] = []
     for item in slate.items:
-        shown = dump_card(card(item.article), settings)
+        known = card(item.article)
+        shown = _dumped(known, settings.site_name(known.site))
         if shown is None:
             notes = [*notes, f"left out {item.article}: its url is neither http(s) nor a path"]
             continue
@@ -230,7 +231,7 @@ def dump_slate(
         )
         drawn.append(item)
     return {
-        "slate": sign(dataclasses.replace(slate, items=tuple(drawn))),
+        "slate": sign(slate if len(drawn) == len(slate.items) else _of(slate, drawn)),
         "article": article,
         "bundle": slate.bundle_id,
         "policy": slate.policy_id,
@@ -239,14 +240,25 @@ def dump_slate(
     }
 
 
+def _of(slate: Slate, drawn: Sequence[Item]) -> Slate:
+    return dataclasses.replace(slate, items=tuple(drawn))
+
+
 def dump_card(shown: Card, settings: Settings) -> dict[str, Any] | None:
     """Return a card as ``CardOut`` describes it, None where its address is not safe to follow."""
+    drawn = _dumped(shown, settings.site_name(shown.site))
+    return None if drawn is None else dict(drawn)
+
+
+@functools.lru_cache(20_000)
+def _dumped(shown: Card, site_name: str) -> Mapping[str, Any] | None:
+    """Return what ``dump_card`` does: it takes longer than to rank, and most cards come again."""
     if not safe(shown.url):
         return None
     return {
         "site": shown.site,
         "key": shown.key,
-        "site_name": settings.site_name(shown.site),
+        "site_name": site_name,
         "url": shown.url,
         "title": shown.title,
         "section": shown.section,
