@@ -49,7 +49,8 @@ $(VENV)/.python:
 $(VENV)/.runtime: requirements.lock pyproject.toml | $(VENV)/.python
 	@echo "== installing what requirements.lock names (a few minutes the first time)"
 	@$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e . && touch $@
+	@$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@echo "== compiling what answers (a minute)" && $(BIN)/python -m recsys.rehearsal && touch $@
 
 $(VENV)/.test: requirements-test.lock $(VENV)/.runtime
 	@echo "== installing what requirements-test.lock names"

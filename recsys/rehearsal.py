@@ -52,10 +52,9 @@ def rehearse() -> int:
             )
         live.refresh(NOW + 10)
         engine = Engine(live.bundle, live, policy)
-        for article in (_articles()[1], fresh[0], None):
+        for page in (_articles()[1].id, fresh[0].id, None):
             for visitor in ("", "r", "reader"):
                 for seed in range(8):
-                    page = article.id if article else None
                     history = tuple(a.id for a in _articles()[:seed])
                     query = Query("a", NOW + 10, page, visitor, history, 4, ("a:b",), seed)
                     engine.recommend(query)

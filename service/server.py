@@ -1,6 +1,5 @@
 """Runs the application under gunicorn, in this process, and says so when it cannot."""
 
-import contextlib
 import errno
 import gc
 import importlib
@@ -11,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
 
@@ -63,18 +61,17 @@ SHARED = (
 """What every worker needs, and what neither counts nor starts threads."""
 
 
-def _preload(root: Path) -> None:
+def _preload() -> None:
     """Import what every worker needs, once and before there are any: they share its memory.
 
-    What counts is imported by workers only, since each counts for itself.
+    What counts is imported by workers only, since each counts for itself. Kernels are compiled
+    here, or loaded where they were before: a page waits for neither.
     """
-    from recsys import ranker, shelf
+    from recsys.rehearsal import rehearse
 
     for name in SHARED:
         importlib.import_module(name)
-    with contextlib.suppress(RecsysError):  # whoever serves the bundle will say what is amiss
-        if any(name.startswith("ranker/") for name in shelf.stated(root).files):
-            ranker.library()
+    rehearse()
     gc.collect()
     gc.freeze()  # collecting it would write to its pages, and so make each worker's its own
 
@@ -99,7 +96,7 @@ def serve(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if load is application:
-        _preload(settings.bundles)
+        _preload()
     counted = counts.begin()
     address = f"http://{_reachable(listen.host)}:{listener.getsockname()[1]}"
     options = {
