@@ -97,11 +97,11 @@ def train(
       recsys train --force --reason "site sold"    whatever the gate says
       recsys train --engine spark --source s3://network/lake --master yarn
 
-    What still holds of an earlier bundle is taken over: what known texts say,
-    and where readers' tastes begin. Embedder, tones and tastes are learned from
-    scratch again once a share of the articles or events, `[train] renew`, is new
-    to them; `recsys bundles show` tells since when they are, and --full does it
-    now. The gate's own bundles are built upon none that has seen its window.
+    With `[train] renew` above 0 what still holds of an earlier bundle is taken
+    over: what known texts say, and where readers' tastes begin. All is learned
+    from scratch again once that share of the articles or events is new to it;
+    `recsys bundles show` tells since when it is, and --full does it now. The
+    gate's own bundles are built upon none that has seen its window.
 
     Where events are too many for one machine, a cluster learns of them and of
     texts, into the very same bundle; it takes the extra spark, and Java. The

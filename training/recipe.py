@@ -21,7 +21,7 @@ class Recipe:
     """ALS sweeps."""
     warm_iterations: int = 4
     """ALS sweeps where tastes begin with those of an earlier bundle."""
-    renew: float = 0.2
+    renew: float = 0.0
     """Share of articles or events that are new since embedder, tones and tastes were last learned
     from scratch, beyond which they are so again; below it, a training builds upon an earlier
     bundle. 0 learns all from scratch each time."""
