@@ -234,7 +234,8 @@ def test_where_spans_are_not_wanted_or_cannot_be_had_nothing_is_imported(tmp_pat
     )
     assert done.returncode == 0, done.stderr
     said = [json.loads(line) for line in done.stderr.splitlines()]
-    (warned,) = [line for line in said if line["level"] == "warning"]
+    (warned,) = [line for line in said if line["event"] == "no spans are sent"]
+    assert warned["level"] == "warning"
     assert "recsys[otel]" in warned["reason"]
 
 
