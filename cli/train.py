@@ -97,7 +97,7 @@ def train(
       recsys train --force --reason "site sold"    whatever the gate says
       recsys train --engine spark --source s3://network/lake --master yarn
 
-    With `[train] renew` above 0 what still holds of an earlier bundle is taken
+    With `\\[train] renew` above 0 what still holds of an earlier bundle is taken
     over: what known texts say, and where readers' tastes begin. All is learned
     from scratch again once that share of the articles or events is new to it;
     `recsys bundles show` tells since when it is, and --full does it now. The

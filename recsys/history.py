@@ -172,7 +172,7 @@ def _bearing(history: History, opens: Interactions, visit: Int64, since: int) ->
     visits = np.concatenate([visit[first:], later.session])
     early = np.zeros(first, np.bool_)
     for column, again in ((opens.visitor, later.visitor), (visit, visits)):
-        size = 1 + max(int(column.max(initial=-1)), int(again.max(initial=-1)))
+        size = 1 + max(int(column.max(initial=0)), int(again.max(initial=0)))
         known = np.zeros(size, np.bool_)
         known[again[again >= 0]] = True
         early |= known[column[:first]] & (column[:first] >= 0)

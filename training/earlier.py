@@ -55,6 +55,7 @@ class Earlier:
             and bundle.manifest.config_hash == recipe.hash
             and bundle.manifest.code_version == code_version()
             and len(bundle.digests) == len(bundle.catalogue) > 0
+            and bundle.manifest.learned
         ]
         if not fitting:
             return cls(same=np.full(len(digests), -1, np.int32))

@@ -356,7 +356,8 @@ def test_no_comment_for_this_test_is_misspelt():
     for path in PAGES:
         for comment in re.findall(r"<!-- ?(.*?) ?-->", path.read_text("utf-8")):
             known = re.fullmatch(
-                r"(starts: trained|starts: served|needs: [\w, ]+|shown only: .+|made: .+|file: .+)",
+                r"starts: trained|starts: served|needs: [\w, ]+|shown only: .+|made: .+|file: .+"
+                r"|(end of )?plan",
                 comment,
             )
             assert known, f"{path}: {comment!r}"
