@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,7 @@ from recsys.visits import GAP
 from recsys.weights import Weights
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +37,7 @@ class Behaviour:
         from pyspark.sql import functions as F
 
         time = ("at", "seq")
-        opens = events.where(F.col("kind") != int(Kind.IMPRESSION)).drop("kind", "dwell")
+        opens = _openings(events).drop("kind", "dwell")
         named = opens.where("session != ''").withColumn("visit", F.concat(F.lit("s"), "session"))
         mine = Window.partitionBy("visitor").orderBy(*time)
         silent = F.col("at") - F.lag("at").over(mine) > GAP
@@ -45,7 +47,7 @@ class Behaviour:
             .withColumn(
                 "visit", F.concat_ws(":", F.lit("v"), "visitor", F.sum("starts").over(mine))
             )
-            .drop("starts", "_nth")
+            .drop("starts")
         )
         again = Window.partitionBy("visit", "article").orderBy(*time)
         steps = Window.partitionBy("visit").orderBy(*time)
@@ -63,9 +65,7 @@ class Behaviour:
 
     def opens(self) -> int:
         """Return how many openings there are."""
-        from pyspark.sql import functions as F
-
-        return self.events.where(F.col("kind") != int(Kind.IMPRESSION)).count()
+        return _openings(self.events).count()
 
     def trends(self, size: int, now: int, half_lives: Sequence[float]) -> Trends:
         """Return what ``recsys.trending.fit`` does; one row for each article comes back."""
@@ -138,17 +138,16 @@ class Behaviour:
         counts = pairs.groupBy("source", "target").agg(
             *(total.cast("float").alias(name) for name, total in zip(clocks, faded, strict=True))
         )
-        best = Window.partitionBy("source").orderBy(_sum(clocks).desc(), "target")
+        total = reduce(add, map(F.col, clocks))
+        best = Window.partitionBy("source").orderBy(total.desc(), "target")
         table = (
             counts.withColumn("rank", F.row_number().over(best))
             .where(F.col("rank") <= width)
             .orderBy("source", "rank")
             .toArrow()
         )
-        indptr = np.zeros(size + 1, np.int64)
-        np.cumsum(np.bincount(table["source"].to_numpy(), minlength=size), out=indptr[1:])
         return CoRead(
-            indptr,
+            np.searchsorted(table["source"].to_numpy(), np.arange(size + 1)),
             table["target"].to_numpy().astype(np.int32),
             np.stack([table[name].to_numpy().astype(np.float32) for name in clocks]),
             as_of=now,
@@ -160,26 +159,23 @@ class Behaviour:
         """Return which articles each reader has opened; each pair comes back once."""
         from pyspark.sql import functions as F
 
-        opens = self.events.where((F.col("kind") != int(Kind.IMPRESSION)) & (F.col("visitor") >= 0))
         table = (
-            opens.groupBy("visitor", "article")
+            _openings(self.events)
+            .where("visitor >= 0")
+            .groupBy("visitor", "article")
             .agg(F.max(F.struct("at", "seq")).alias("last"))
             .orderBy("visitor", "last")
             .select("visitor", "article")
             .toArrow()
         )
-        start = np.zeros(visitors + 1, np.int64)
-        np.cumsum(np.bincount(table["visitor"].to_numpy(), minlength=visitors), out=start[1:])
+        start = np.searchsorted(table["visitor"].to_numpy(), np.arange(visitors + 1))
         return Reads(start, table["article"].to_numpy().astype(np.int32))
 
 
-def _sum(names: Sequence[str]) -> "Column":
+def _openings(events: "DataFrame") -> "DataFrame":
     from pyspark.sql import functions as F
 
-    total = F.col(names[0])
-    for name in names[1:]:
-        total = total + F.col(name)
-    return total
+    return events.where(F.col("kind") != int(Kind.IMPRESSION))
 
 
 def ratings(events: "DataFrame", weights: Weights, now: int) -> "DataFrame":

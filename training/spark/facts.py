@@ -1,5 +1,6 @@
 """Numbers articles and readers as one machine would, so that bundles agree row by row."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ class Facts:
         )
         told = self.texts.where(F.col("row") >= first).orderBy("row").select("body").toArrow()
         known = [
-            _with_body(article, body)
+            dataclasses.replace(article, body=body)
             for article, body in zip(self.articles[first:], told["body"].to_pylist(), strict=True)
         ]
         interactions = Interactions(*(column[order] for column in columns))
@@ -145,11 +146,6 @@ def read(spark: "SparkSession", source: Source, until: int) -> Facts:
 def _article(row: dict) -> Article:  # type: ignore[type-arg]
     row |= {"tags": tuple(row["tags"]), "authors": tuple(row["authors"]), "tone": Tone(row["tone"])}
     return Article(**row)
-
-
-def _with_body(article: Article, body: str) -> Article:
-    values = {name: getattr(article, name) for name in Article.__slots__}
-    return Article(**{**values, "body": body})
 
 
 def _ints(column: pa.ChunkedArray, dtype: type[np.generic]) -> np.ndarray:

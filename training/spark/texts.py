@@ -1,5 +1,6 @@
 """What articles say, as Spark's job: vectors, signatures and tones, text by text."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,8 +49,7 @@ def tone_of(
     told = texts.join(F.broadcast(wanted), ["row"]).select("row", "body").toArrow()
     known = list(articles)
     for row, body in zip(told["row"].to_pylist(), told["body"].to_pylist(), strict=True):
-        values = {name: getattr(known[row], name) for name in Article.__slots__}
-        known[row] = Article(**{**values, "body": body})
+        known[row] = dataclasses.replace(known[row], body=body)
     return fit_tone(known, corrections, seed)
 
 
