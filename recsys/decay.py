@@ -1,7 +1,9 @@
 """Counts that fade: the one place where an event of the past loses weight with time."""
 
 import math
+import mmap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -123,13 +125,16 @@ class Decayed:
 
 
 def _own(mass: Float64) -> Float64:
-    """Return a copy that may be changed; one of a mapped file shares its pages until it is."""
+    """Return a copy that may be changed; one of a mapped file shares its pages until it is.
+
+    It is no ``memmap``: a copy of it must hold what was counted since, and not the file again.
+    """
     mapped = mass.base
     if isinstance(mapped, np.memmap) and mapped.shape == mass.shape and mapped.filename:
         try:
-            return np.memmap(mapped.filename, mapped.dtype, "c", mapped.offset, mapped.shape).view(
-                np.ndarray
-            )
+            with Path(mapped.filename).open("rb") as file:
+                pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            return np.ndarray(mapped.shape, mapped.dtype, pages, mapped.offset)
         except OSError:  # the bundle was removed; who has it open keeps it
             pass
     return mass.copy()

@@ -77,6 +77,18 @@ def test_a_copy_of_a_mapped_file_leaves_the_file_alone_and_outlives_it(tmp_path:
     assert Decayed.of_arrays(copy.arrays()).counts(NOW).tolist() == copy.counts(NOW).tolist()
 
 
+def test_a_copy_of_a_copy_holds_what_was_counted_since_the_file(tmp_path: Path) -> None:
+    arrays = Decayed(3, NOW, CLOCKS).arrays()
+    np.save(tmp_path / "mass.npy", arrays["mass"])
+    mapped = np.load(tmp_path / "mass.npy", mmap_mode="c").view(np.ndarray)
+    copy = Decayed.of_arrays({**arrays, "mass": mapped}).copy()
+    copy.add_one(1, NOW)
+    again = copy.copy()
+    copy.add_one(2, NOW)
+    assert again.counts(NOW).tolist() == [[0, 1, 0], [0, 1, 0]]
+    assert copy.counts(NOW).tolist() == [[0, 1, 1], [0, 1, 1]]
+
+
 def test_growing_makes_room_for_articles_that_were_not_counted() -> None:
     counts = Decayed(1, NOW, CLOCKS)
     counts.add_one(0, NOW)
