@@ -45,10 +45,11 @@ class Decayed:
         self._move(float(at.max()))
         first = self._mass.shape[1]
         weights = np.broadcast_to(weight, len(rows))
-        for mass, chosen in ((self._mass, rows < first), (self._fresh, rows >= first)):
+        parts = (self._mass, 0, rows < first), (self._fresh, first, rows >= first)
+        for mass, start, chosen in parts:
             if not chosen.any():
                 continue
-            places = rows[chosen] - (0 if mass is self._mass else first)
+            places = rows[chosen] - start
             for clock, rate in enumerate(self._rate):
                 exponent = rate * (at[chosen] - self._landmark[clock])
                 np.add.at(mass[clock], places, weights[chosen] * np.exp(exponent))
@@ -62,25 +63,17 @@ class Decayed:
 
     def counts(self, now: int) -> Float64:
         """Return f64[H, A]: the decayed count of every article at ``now``, fastest clock first."""
-        counts = np.empty((len(self.half_lives), self._size), np.float64)
-        for clock, row in enumerate(counts):
-            self._fill(row, clock, now)
-        return counts
+        return np.stack([self.clock(clock, now) for clock in range(len(self.half_lives))])
 
     def clock(self, clock: int, now: int) -> Float64:
         """Return f64[A]: what ``counts`` says on one clock."""
-        counts = np.empty(self._size, np.float64)
-        self._fill(counts, clock, now)
-        return counts
-
-    def _fill(self, counts: Float64, clock: int, now: int) -> None:
         # Where ``now`` lies long before the landmark, the factor alone would overflow.
         exponent = -self._rate[clock] * (now - self._landmark[clock])
         factor = math.exp(min(exponent, LARGEST_EXPONENT))
-        first = self._mass.shape[1]
+        first, counts = self._mass.shape[1], np.empty(self._size, np.float64)
         np.multiply(self._mass[clock], factor, out=counts[:first])
-        if first < self._size:
-            np.multiply(self._fresh[clock, : self._size - first], factor, out=counts[first:])
+        np.multiply(self._fresh[clock, : self._size - first], factor, out=counts[first:])
+        return counts
 
     def set_back(self, seconds: float) -> None:
         """Take what was counted for so much older, as the clock does that is set back.
@@ -95,9 +88,7 @@ class Decayed:
 
         Of a mapped file it takes memory only where it is written to.
         """
-        copy = Decayed.of_arrays(self.arrays(_own))
-        copy._landmark = self._landmark.copy()
-        return copy
+        return Decayed.of_arrays(self.arrays(_own))
 
     def arrays(self, kept: Callable[[Float64], Float64] = np.copy) -> dict[str, np.ndarray]:
         """Return the state as arrays, for a bundle; ``kept`` takes what is counted over."""
