@@ -17,7 +17,7 @@ from recsys import embed, manifest
 from recsys.arrays import Float32, Int8, Int32, Int64
 from recsys.coread import CoRead
 from recsys.embed import Embedder, TfidfSvd
-from recsys.errors import BundleCorrupt, BundleError, LibraryMissing
+from recsys.errors import BundleCorrupt, BundleError
 from recsys.factors import Factors
 from recsys.ids import Hashed, Packed, Vocabulary
 from recsys.index import ArticleIndex
@@ -93,8 +93,6 @@ class Bundle:
     """int8[A], codes into ``tables.TONES``: what ``tone`` thinks of each article."""
     ranker: Ranker | None = field(default=None, repr=False)
     """What corrects the fusion of sources; without one, fusion ranks alone."""
-    unranked: str = ""
-    """Why the ranker that it was written with cannot be used here; empty where nothing is amiss."""
     digests: Digests = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
     """uint64[A]: digests of the articles' texts, for the next training; empty before format 5."""
     urls: Hashed | None = field(default=None, repr=False)
@@ -117,8 +115,7 @@ class Bundle:
         known = self.cards["url"]
         if self.urls is None:
             return int(pc.index(known, url).as_py())
-        key = url.encode("utf-8", "surrogatepass")
-        return self.urls.find(key, lambda row: bool(known[row].as_py() == url))
+        return self.urls.find(url, lambda row: bool(known[row].as_py() == url))
 
     @classmethod
     def empty(cls, dims: int = 64, factors: int = 64) -> "Bundle":
@@ -245,6 +242,7 @@ def _arrays(bundle: Bundle) -> Iterator[tuple[str, np.ndarray]]:
 
 
 _NAMES = ("sites", "sections", "languages")
+RANKER = "ranker"
 
 
 def _write_files(bundle: Bundle, folder: Path) -> None:
@@ -280,7 +278,7 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
     tastes = part("factors")
     alpha, regularization = tastes.pop("scale").tolist()
     vectors = arrays["vectors"]
-    ranker, unranked = _read_ranker(folder, stated)
+    ranked = any(name.startswith(f"{RANKER}/") for name in stated.files)
     return Bundle(
         manifest=stated,
         catalogue=Catalogue(
@@ -306,8 +304,7 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
         tone=ToneModel.load(folder / "tone"),
         judged=arrays["judged"],
         digests=arrays.get("digests", np.empty(0, np.uint64)),
-        ranker=ranker,
-        unranked=unranked,
+        ranker=Ranker.load(folder / RANKER) if ranked else None,
         urls=Hashed(**part("urls")) if packed else None,
     )
 
@@ -315,19 +312,6 @@ def _read_files(folder: Path, stated: Manifest) -> Bundle:
 def _joined(cards: pa.Table) -> Vocabulary:
     """Return the ids of articles, as bundles before format 5 keep them."""
     return Vocabulary(pc.binary_join_element_wise(cards["site"], cards["key"], "/").to_pylist())
-
-
-RANKER = "ranker"
-
-
-def _read_ranker(folder: Path, stated: Manifest) -> tuple[Ranker | None, str]:
-    """Return the ranker, and why there is none here where the bundle has one."""
-    if not any(name.startswith(f"{RANKER}/") for name in stated.files):
-        return None, ""
-    try:
-        return Ranker.load(folder / RANKER), ""
-    except LibraryMissing as error:
-        return None, str(error)
 
 
 def _shapes(bundle: Bundle) -> dict[str, int]:

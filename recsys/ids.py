@@ -97,22 +97,21 @@ class Hashed:
     So all processes of a machine share them, and nothing is read when they are opened.
     """
 
-    __slots__ = ("_hash", "_hashes", "_row", "_rows")
+    __slots__ = ("_hashes", "_rows")
 
     def __init__(self, hash: np.ndarray, row: np.ndarray) -> None:
         """Take ``hash`` uint64[n], sorted, and of each the ``row`` int32[n]."""
-        self._hash, self._row = hash, row
         # Items of a memoryview are Python's own numbers: that is what bisect is quick with.
         self._hashes, self._rows = hash.data, row.data
 
     @classmethod
     def of(cls, keys: Iterable[str]) -> "Hashed":
         """Index keys by their positions."""
-        hashes = np.fromiter((_hash(_bytes(key)) for key in keys), np.uint64)
+        hashes = np.fromiter(map(_hash, keys), np.uint64)
         order = np.argsort(hashes, kind="stable")
         return cls(hashes[order], order.astype(np.int32))
 
-    def find(self, key: bytes, same: Callable[[int], bool]) -> int:
+    def find(self, key: str, same: Callable[[int], bool]) -> int:
         """Return the first row whose hash is that of ``key`` and which is the ``same``, else -1."""
         wanted = _hash(key)
         for place in range(bisect_left(self._hashes, wanted), len(self._hashes)):
@@ -124,20 +123,19 @@ class Hashed:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the index as arrays, for a bundle."""
-        return {"hash": self._hash, "row": self._row}
+        return {"hash": np.asarray(self._hashes), "row": np.asarray(self._rows)}
 
 
 class Packed:
     """Distinct ids in one run of bytes, each found by its hash: a vocabulary that can be mapped."""
 
-    __slots__ = ("_bytes", "_found", "_start", "_starts", "_text")
+    __slots__ = ("_found", "_starts", "_text")
 
     def __init__(
         self, text: np.ndarray, start: np.ndarray, hash: np.ndarray, row: np.ndarray
     ) -> None:
         """Take ``text`` uint8[b], the places ``start`` int64[n + 1] of ids in it, and the index."""
-        self._text, self._start = text, start
-        self._bytes, self._starts = text.data, start.data
+        self._text, self._starts = text.data, start.data
         self._found = Hashed(hash, row)
 
     @classmethod
@@ -152,18 +150,16 @@ class Packed:
 
     def row(self, key: str) -> int:
         """Return the row of one id, -1 where unknown."""
-        wanted = _bytes(key)
-        return self._found.find(wanted, lambda row: self._at(row) == wanted)
+        return self._found.find(key, lambda row: self[row] == key)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays, for a bundle."""
-        return {"text": self._text, "start": self._start, **self._found.arrays()}
-
-    def _at(self, row: int) -> memoryview:
-        return self._bytes[self._starts[row] : self._starts[row + 1]]
+        own = {"text": np.asarray(self._text), "start": np.asarray(self._starts)}
+        return own | self._found.arrays()
 
     def __getitem__(self, row: int) -> str:
-        return str(self._at(row), "utf-8", "surrogatepass")
+        text = self._text[self._starts[row] : self._starts[row + 1]]
+        return str(text, "utf-8", "surrogatepass")
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -176,6 +172,6 @@ def _bytes(key: str) -> bytes:
     return key.encode("utf-8", "surrogatepass")
 
 
-def _hash(key: bytes) -> int:
+def _hash(key: str) -> int:
     # Not the quickest one: nobody may choose ids that all have the same hash.
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(_bytes(key), digest_size=8).digest(), "little")

@@ -78,9 +78,9 @@ def test_a_packed_vocabulary_is_the_same_vocabulary(keys: list[str], asked: list
 def test_keys_of_one_hash_are_told_apart_and_the_first_of_equals_is_found() -> None:
     keys = ["x", "y", "x"]
     found = Hashed.of(keys)
-    assert found.find(b"x", lambda row: keys[row] == "x") == 0
+    assert found.find("x", lambda row: keys[row] == "x") == 0
     hashes = np.zeros(3, np.uint64) + found.arrays()["hash"][0]
     alike = Hashed(hashes, np.arange(3, dtype=np.int32))
     wanted = keys[int(found.arrays()["row"][0])]
-    assert alike.find(wanted.encode(), lambda row: keys[row] == "y") == 1
-    assert alike.find(wanted.encode(), lambda row: False) == -1
+    assert alike.find(wanted, lambda row: keys[row] == "y") == 1
+    assert alike.find(wanted, lambda row: False) == -1
