@@ -21,6 +21,7 @@ from training.recipe import Recipe
 from training.spark import facts
 from training.spark.behaviour import Behaviour, ratings, tastes
 from training.spark.facts import Facts
+from training.spark.session import line_of
 from training.spark.sources import Source
 from training.spark.texts import describe, embedder_of, tone_of
 from training.stages import Report, silent, stage
@@ -166,15 +167,13 @@ def learn_parts(
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Turn what Spark says into one sentence; its own words may hold pages of Java."""
+    """Turn what Spark says into one sentence."""
     from pyspark.errors import PySparkException
 
     try:
         yield
     except PySparkException as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = next((one for one in lines if "Caused by" in one), "".join(lines[:1]))
         raise ConfigError(
-            f"Spark failed: {reason[:300]}; its own log tells more. Where memory was short, give"
-            " more: --set spark.executor.memory=8g"
+            f"Spark failed: {line_of(error, 'Caused by')}; its own log tells more. Where memory was"
+            " short, give more: --set spark.executor.memory=8g"
         ) from error

@@ -85,12 +85,21 @@ def has_java() -> bool:
     return bool(home and (Path(home) / "bin" / "java").exists()) or bool(shutil.which("java"))
 
 
+def line_of(error: Exception, *words: str) -> str:
+    """Return the first line of an error that holds one of ``words``, else its first, cut short.
+
+    What Spark says may hold pages of Java.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    told = (line for line in lines if any(word in line for word in words))
+    return next(told, "".join(lines[:1]))[:300]
+
+
 def _unusable(cluster: Cluster, error: Exception) -> ConfigError:
     where = f"--master {cluster.master}" if cluster.master else "the cluster of Spark's settings"
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # Java's own words come after those of the bridge to it.
-    reason = next((line for line in lines if "Exception" in line or "Error:" in line), "")
+    reason = line_of(error, "Exception", "Error:")
     return ConfigError(
-        f"{where} cannot be used: {(reason or ' '.join(lines[:1]))[:300]}; expected a cluster that"
-        " answers, as local[*], yarn or k8s://https://HOST:443, and sound --set options"
+        f"{where} cannot be used: {reason}; expected a cluster that answers, as local[*], yarn or"
+        " k8s://https://HOST:443, and sound --set options"
     )
