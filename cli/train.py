@@ -195,9 +195,9 @@ def _engine(
             "--engine spark cannot read a store in SQLite; land it, and name the folder:"
             " recsys export parquet DIR, then --source DIR"
         )
-    wrong = [setting for setting in settings if not setting.partition("=")[0].startswith("spark.")]
-    if wrong or any("=" not in setting for setting in settings):
-        raise DataError(f"--set {(wrong or settings)[0]!r}: expected spark.NAME=VALUE")
+    for setting in settings:
+        if not setting.startswith("spark.") or "=" not in setting:
+            raise DataError(f"--set {setting!r}: expected spark.NAME=VALUE")
     found = Jdbc(store, url) if source in ("", JDBC) else Parquet(address(source))
     cluster = Cluster(master, dict(setting.split("=", 1) for setting in settings))
     with opened(cluster) as spark:
