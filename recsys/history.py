@@ -172,10 +172,7 @@ def _bearing(history: History, opens: Interactions, visit: Int64, since: int) ->
     visits = np.concatenate([visit[first:], later.session])
     early = np.zeros(first, np.bool_)
     for column, again in ((opens.visitor, later.visitor), (visit, visits)):
-        size = 1 + max(int(column.max(initial=0)), int(again.max(initial=0)))
-        known = np.zeros(size, np.bool_)
-        known[again[again >= 0]] = True
-        early |= known[column[:first]] & (column[:first] >= 0)
+        early |= np.isin(column[:first], again[again >= 0])
     published = np.array([article.published for article in history.articles], np.int64)
     early |= published[opens.article[:first]] > opens.at[:first]
     return np.concatenate([np.flatnonzero(early), np.arange(first, len(opens))])
