@@ -73,7 +73,7 @@ def make(flat_limit: int = 50_000, created: int = 1_507_690_800) -> Bundle:
     )
 
 
-@pytest.fixture(scope="module", params=[50_000, 0], ids=["exact", "graph"])
+@pytest.fixture(scope="module", params=[50_000, 0], ids=["exact", "cells"])
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(make(request.param), tmp_path_factory.mktemp("bundles"))
 
