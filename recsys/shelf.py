@@ -117,11 +117,6 @@ def current(root: Path) -> str:
     return lines[0]
 
 
-def stated(root: Path) -> Manifest:
-    """Return the manifest of the current bundle; raises as ``current`` and ``manifest.read``."""
-    return manifest.read(folder(root, current(root)))
-
-
 def folder(root: Path, id: str) -> Path:
     """Return the directory of the bundle ``id``, which may not exist.
 
