@@ -125,7 +125,7 @@ class Standing:
     def holds(self, view: View, now: int) -> bool:
         """Return whether it does so at ``now``."""
         same = all(a is b for a, b in zip(self.basis, _basis(view), strict=False))
-        return bool(self.basis) and same and self.since <= now < self.until
+        return same and self.since <= now < self.until
 
 
 def _basis(view: View) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from service import problems
 
 
 def checked(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Have a view's ``query`` checked here; its route describes it as before.
+    """Have a view's ``query`` checked here; its route still describes it.
 
     For models of plain values: of a parameter that is given several times the first counts, as it
     does elsewhere. What cannot be used is answered with 422.
