@@ -79,7 +79,8 @@ class Engine:
         return trace(answer, unfiltered, query.place, lambda row: self.live.card(row).title)
 
     def _answer(self, query: Query, lap: Lap = unwatched) -> Answer:
-        notes = [f"fusion ranks: {self.unranked}"] if self.unranked else []
+        stale = self.bundle.ranker is not None and self._ranker is None
+        notes = ["fusion ranks: the bundle's ranker knows other features"] if stale else []
         situation, proposals = self.consider(query, notes, lap)
         policy = situation.policy
         if query.placement and policy is self.policy and query.placement not in PLACEMENTS:
@@ -161,12 +162,6 @@ class Engine:
         if not len(order):
             return np.zeros(len(rows))
         return np.where(fused.rows[order[near]] == rows, fused.scores[order[near]], 0.0)
-
-    @property
-    def unranked(self) -> str:
-        """Why fusion ranks although the bundle was made with a ranker; empty where all is well."""
-        stale = self.bundle.ranker is not None and self._ranker is None
-        return "the bundle's ranker knows other features" if stale else self.bundle.unranked
 
     @property
     def _wide(self) -> "Engine":

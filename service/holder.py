@@ -324,8 +324,6 @@ class Holder:
         manifest.verify_once(folder, now)
         fresh = self._assemble(bundles.open_bundle(folder))
         _probe(fresh, now)
-        if fresh.bundle.unranked:
-            log.warning("fusion ranks", bundle=id, reason=fresh.bundle.unranked)
         return fresh
 
     def _following(self, served: Served) -> Served:

@@ -83,7 +83,7 @@ def bundle(setup: Setup, now: int) -> Iterator[Finding]:
     try:
         id = shelf.current(root)
         stated = bundles.verify(shelf.folder(root, id))
-        opened = bundles.open_bundle(shelf.folder(root, id))
+        bundles.open_bundle(shelf.folder(root, id))
     except BundleMissing as error:
         if setup.depot.url and not shelf.history(root):
             step = "start a service, or: recsys train"
@@ -99,10 +99,6 @@ def bundle(setup: Setup, now: int) -> Iterator[Finding]:
         yield fault("bundle", f"{error.filename} cannot be read: {error.strerror}", step)
         return
     yield ok("bundle", f"{id} is sound: {len(stated.files)} files")
-    if opened.unranked:
-        yield warn(
-            "bundle", f"its ranker is not used here: {opened.unranked}", "apt-get install libgomp1"
-        )
     damaged = shelf.unreadable(root)
     for other, reason in damaged.items():
         step = f"remove it: rm -r {root / other}"

@@ -28,7 +28,7 @@ def libraries() -> Iterator[Finding]:
     if reason := _unusable("lightgbm"):
         yield warn(
             "libraries",
-            f"LightGBM cannot be loaded, so no ranker corrects the fusion of sources: {reason}",
+            f"LightGBM cannot be loaded, so no ranker is learned: {reason}",
             "apt-get install libgomp1, or what your system calls OpenMP's library",
         )
     elif not lacking:
