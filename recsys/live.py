@@ -326,9 +326,7 @@ class Live:
     def _update(self, articles: Sequence[Article]) -> None:
         view = self.view
         rows = view.catalogue.ids.rows(str(a.id) for a in articles)
-        names, columns = view.catalogue.described(articles)
-        changed: dict[str, Any] = {n: self._columns[n].put(rows, v) for n, v in columns.items()}
-        catalogue = dataclasses.replace(view.catalogue, **names, **changed)
+        catalogue = view.catalogue.updated(rows, articles, self._columns)
         cards = {**view.cards, **_cards(rows, articles)}
         self.view = dataclasses.replace(
             view,
@@ -346,7 +344,8 @@ class Live:
         vectors = bundle.embedder.embed(texts)
         near, cosines = bundle.index.search(vectors, bundle.related.shape[1])
         signatures = self._signatures.append(stories.signatures(texts))
-        catalogue = self._extended(articles, self._stories(signatures, near))
+        told = self._stories(signatures, near)
+        catalogue = view.catalogue.extended(articles, told, self._columns)
         first = len(view.catalogue)
         rows = np.arange(first, first + len(articles), dtype=np.int32)
         self.trends.grow(len(catalogue))
@@ -369,15 +368,6 @@ class Live:
             exposure=_grown(view.exposure, len(catalogue), 0.0),
             judged=self._judged.append(bundle.tone.judge(_leads(articles))),
         )
-
-    def _extended(self, articles: Sequence[Article], story: Int32) -> Catalogue:
-        """Return the catalogue with further articles, which tell ``story`` int32[m]."""
-        catalogue = self.view.catalogue
-        names, columns = catalogue.described(articles)
-        columns["story"] = story
-        ids = catalogue.ids.extended(str(article.id) for article in articles)
-        grown: dict[str, Any] = {n: self._columns[n].append(v) for n, v in columns.items()}
-        return dataclasses.replace(catalogue, ids=ids, **names, **grown)
 
     def _stories(self, signatures: Signatures, near: Int32) -> Int32:
         """Return int32[m]: the stories of articles about to be appended.

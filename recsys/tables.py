@@ -1,6 +1,7 @@
 """Validated, frozen columns: the only shape in which facts reach the mathematics."""
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.arrays import Bool, Float32, Int8, Int16, Int32, Int64
+from recsys.growing import Growing
 from recsys.ids import Vocabulary
 from recsys.types import Article, ArticleId, Kind, Tone
 
@@ -72,23 +74,38 @@ class Catalogue:
         columns: dict[str, Any] = {n: np.empty(0, dtype) for n, dtype in CATALOGUE_COLUMNS.items()}
         return cls(ids=none, sites=none, sections=none, languages=none, **columns)
 
-    def extended(self, articles: Sequence[Article], story: Int32 | None = None) -> "Catalogue":
+    def extended(
+        self,
+        articles: Sequence[Article],
+        story: Int32 | None = None,
+        columns: Mapping[str, Growing] | None = None,
+    ) -> "Catalogue":
         """Return a new catalogue with further articles after the present rows.
 
+        ``columns`` are where the present ones grow, so that none is copied for each article.
         Raises ``ValueError`` when an article is already present.
         """
         if story is None:
             story = np.arange(len(self), len(self) + len(articles), dtype=np.int32)
-        names, columns = self.described(articles)
-        columns["story"] = story
-        grown: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), np.asarray(columns[name], dtype)])
-            for name, dtype in CATALOGUE_COLUMNS.items()
-        }
+        names, fresh = self._described(articles)
+        fresh["story"] = story
         ids = self.ids.extended(str(a.id) for a in articles)
+        columns = columns or {n: Growing(getattr(self, n)) for n in CATALOGUE_COLUMNS}
+        grown: dict[str, Any] = {n: columns[n].append(values) for n, values in fresh.items()}
         return Catalogue(ids=ids, **names, **grown)
 
-    def described(self, articles: Sequence[Article]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def updated(
+        self, rows: Int32, articles: Sequence[Article], columns: Mapping[str, Growing]
+    ) -> "Catalogue":
+        """Return a new catalogue in which ``rows`` int32[m] describe ``articles`` [m] anew.
+
+        Ids and stories stay, and what does not change of ``columns`` is not copied.
+        """
+        names, fresh = self._described(articles)
+        changed: dict[str, Any] = {n: columns[n].put(rows, values) for n, values in fresh.items()}
+        return dataclasses.replace(self, **names, **changed)
+
+    def _described(self, articles: Sequence[Article]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the grown name tables, and the columns of ``articles`` but for their story."""
         names = {
             "sites": _grown(self.sites, (a.site for a in articles)),
