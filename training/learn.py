@@ -35,8 +35,9 @@ def learn(
     known = history.articles, history.visitors, history.interactions
     earlier, ranker = [*earlier], None
     if ranked:
-        ranker, past = learn_ranker(history, recipe, now, policy, earlier=earlier, report=report)
-        earlier += [past] if past else []
+        ranker = learn_ranker(
+            history, recipe, now, policy, earlier=earlier, keep=earlier.append, report=report
+        )
     bundle = fit(*known, recipe, now, earlier=earlier, report=report, **more)
     return dataclasses.replace(bundle, ranker=ranker)
 

@@ -1,7 +1,7 @@
 """Learns from the last days of the past how to correct the fusion of sources."""
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +54,7 @@ def with_ranker(
     not predict the last of the questions better than fusion does, or where the system cannot load
     LightGBM, fusion ranks alone, and the report says so.
     """
-    ranker, _ = learn_ranker(history, recipe, now, policy, report=report)
+    ranker = learn_ranker(history, recipe, now, policy, report=report)
     return dataclasses.replace(bundle, ranker=ranker) if ranker else bundle
 
 
@@ -65,55 +65,53 @@ def learn_ranker(
     policy: Policy | None = None,
     *,
     earlier: Iterable[Bundle] = (),
+    keep: Callable[[Bundle], None] = lambda _: None,
     report: Report = silent,
-) -> tuple[Ranker | None, Bundle | None]:
-    """Return a ranker as ``with_ranker`` says, and the bundle of the past that it learned upon.
+) -> Ranker | None:
+    """Return a ranker as ``with_ranker`` says, None where there is none.
 
-    That bundle is built upon one of the ``earlier`` ones that had not seen more. Either is None
-    where there is none.
+    The bundle of the past that it learns upon is built upon one of the ``earlier`` ones that had
+    not seen more, and given to ``keep``.
     """
     if not recipe.rank_questions:
-        return None, None
+        return None
     try:
         library()
     except LibraryMissing as error:
         with stage("ranking", report) as note:
             note(f"fusion ranks: {error}")
-        return None, None
-    asked, past = _ask(history, recipe, now, policy, earlier, report)
+        return None
+    asked = ask(history, recipe, now, policy, earlier=earlier, keep=keep, report=report)
     with stage("ranking", report) as note:
         ranker, result = _worthy(asked, recipe)
         note(result)
-    return ranker, past
+    return ranker
 
 
 def ask(
-    history: History, recipe: Recipe, now: int, policy: Policy | None = None
-) -> Questions | None:
-    """Return what rankers of one recipe learn from, None where that is too little."""
-    return _ask(history, recipe, now, policy)[0]
-
-
-def _ask(
     history: History,
     recipe: Recipe,
     now: int,
     policy: Policy | None = None,
+    *,
     earlier: Iterable[Bundle] = (),
+    keep: Callable[[Bundle], None] = lambda _: None,
     report: Report = silent,
-) -> tuple[Questions | None, Bundle | None]:
-    """Return questions and the bundle of the past that was asked."""
-    pasts: list[Bundle] = []
+) -> Questions | None:
+    """Return what rankers of one recipe learn from, None where that is too little.
+
+    ``earlier`` and ``keep`` are as in ``learn_ranker``.
+    """
 
     def past(known: History, at: int) -> Bundle:
         facts = known.articles, known.visitors, known.interactions
-        pasts.append(fit(*facts, recipe, at, earlier=earlier, report=within("past", report)))
-        return pasts[-1]
+        bundle = fit(*facts, recipe, at, earlier=earlier, report=within("past", report))
+        keep(bundle)
+        return bundle
 
-    asked = questions(
+    return questions(
         history, now, recipe.rank_questions, past, policy, seed=recipe.seed, report=report
     )
-    return asked, pasts[-1] if pasts else None
 
 
 def _worthy(asked: Questions | None, recipe: Recipe) -> tuple[Ranker | None, str]:

@@ -197,7 +197,7 @@ def _replayed(
         rival.recipe,
         gate,
         policy or Policy(),
-        earlier=tuple(earlier),
+        earlier=earlier,
         keep=earlier.append,
         report=report,
     )
