@@ -16,7 +16,7 @@ import orjson
 from sqlalchemy import Connection, Select, func, select
 
 from data.places import Place, readable
-from data.schema import articles, clocks, erasures, events
+from data.schema import articles, erasures, events
 from data.store import Mark, Store
 from recsys.errors import DataError
 
@@ -112,8 +112,7 @@ def export(
         found = _read(place)
         there = found or Lake()
         known = Lake(turn=there.turn) if anew else there
-        told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
-        mark = Mark(**{row.name: row.value for row in connection.execute(told)})
+        mark = Mark.of(connection)
         if any(getattr(known.mark, name) > getattr(mark, name) for name in Mark.__slots__):
             raise DataError(
                 f"{place} holds more than this store does, so another one has been exported there;"

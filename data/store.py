@@ -51,6 +51,12 @@ class Mark:
     event_seq: int = 0
     erasure_seq: int = 0
 
+    @classmethod
+    def of(cls, connection: Connection) -> "Mark":
+        """Return the mark of whoever has read all that a transaction sees."""
+        told = select(clocks).where(clocks.c.name.in_(cls.__slots__))
+        return cls(**{row.name: row.value for row in connection.execute(told)})
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -175,9 +181,7 @@ class Store:
             # First: an erasure that is under way is waited for, or waits for this.
             first = advance(connection, "event_seq", size)
             kept = _not_erased(connection, batch)
-            if all(kept):
-                return loading.add_events(connection, {**batch, "seq": range(first, first + size)})
-            batch = picked(batch, kept)
+            batch = batch if all(kept) else picked(batch, kept)
             seq = range(first, first + len(batch["id"]))
             fresh = iter(loading.add_events(connection, {**batch, "seq": seq}))
             return [one and next(fresh) for one in kept]
@@ -293,8 +297,7 @@ class Store:
         from data import interactions
 
         with self.reading() as connection:
-            told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
-            mark = Mark(**{row.name: row.value for row in connection.execute(told)})
+            mark = Mark.of(connection)
             up = _shown().where(articles.c.published < until)
             order = articles.c.published, articles.c.site, articles.c.key
             known = [article_of(row) for row in _stream(connection, up.order_by(*order))]

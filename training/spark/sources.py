@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
 from data import lake
-from data.schema import clocks, events
+from data.schema import events
 from data.store import Mark, Store
 from recsys.errors import ConfigError
 
@@ -98,8 +98,7 @@ class Jdbc:
         from pyspark.sql import functions as F
 
         with self.store.reading() as connection:
-            told = select(clocks).where(clocks.c.name.in_(Mark.__slots__))
-            mark = Mark(**{row.name: row.value for row in connection.execute(told)})
+            mark = Mark.of(connection)
             first = connection.execute(select(func.min(events.c.seq))).scalar_one() or 0
         texts = ("tags", "authors")
         plain = ", ".join(f'"{name}"' for name in ARTICLES if name not in texts)
