@@ -27,8 +27,8 @@ class Earlier:
 
     bundle: Bundle | None = None
     """The newest that is as old as what is learned from, or older; None where there is none."""
-    anew: bool = True
-    """Whether embedder, tones and tastes are learned from scratch all the same."""
+    upon: Bundle | None = None
+    """The same, None where embedder, tones and tastes are learned from scratch all the same."""
     same: Int32 = field(default_factory=lambda: np.empty(0, np.int32))
     """int32[A]: where the bundle has an article with the very same text, else -1."""
 
@@ -64,22 +64,22 @@ class Earlier:
         published = np.array([article.published for article in articles], np.int64)
         news = (published >= since).mean() if len(articles) else 0.0
         happened = 1 - np.searchsorted(events.at, since) / len(events) if len(events) else 0.0
-        return cls(bundle, max(news, happened) >= recipe.renew, _rows(bundle.digests, digests))
+        upon = None if max(news, happened) >= recipe.renew else bundle
+        return cls(bundle, upon, _rows(bundle.digests, digests))
 
     @property
     def embedder(self) -> Embedder | None:
-        """That of the bundle."""
-        return self.bundle.embedder if self.bundle else None
+        """That of the bundle, None where it is to be learned."""
+        return self.upon.embedder if self.upon else None
 
-    @property
-    def tone(self) -> ToneModel | None:
-        """That of the bundle."""
-        return self.bundle.tone if self.bundle else None
+    def tone(self, said: str) -> ToneModel | None:
+        """Return that of the bundle, None where it is to be learned.
 
-    @property
-    def said(self) -> str:
-        """The digest of what editors had said of tones."""
-        return str(self.bundle.manifest.learned["corrections"]) if self.bundle else ""
+        So it is when editors have ``said`` something new, as ``digest_of`` tells.
+        """
+        if self.upon is None or self.upon.manifest.learned["corrections"] != said:
+            return None
+        return self.upon.tone
 
     def told(self, holds: bool = True) -> str:
         """Return how much of a column was taken over, for a report."""
@@ -109,20 +109,20 @@ class Earlier:
         New readers begin with zeros, which is what they are until the first sweep; new articles
         with what their content ``vectors`` f32[A, d] stand for.
         """
-        if self.bundle is None or self.anew:
+        old = self.upon
+        if old is None:
             return None
-        old = self.bundle
         readers = _taken(old.factors.visitors, old.visitors.rows(visitors))
         rows = old.catalogue.ids.rows(str(article.id) for article in articles)
         tastes = _taken(old.factors.articles, rows)
         tastes[rows < 0] = cold_factors(vectors[rows < 0], old.cold_map)
         return readers, tastes
 
-    def learned(self, now: int, said: str) -> dict[str, Any]:
+    def learned(self, now: int, said: str, holds: bool = True) -> dict[str, Any]:
         """Return what a manifest tells of this: since when, and upon what, it was learned."""
-        if self.bundle is None or self.anew:
+        if self.upon is None or not holds:
             return {"anew": now, "upon": 0, "corrections": said}
-        before = self.bundle.manifest
+        before = self.upon.manifest
         return {"anew": before.learned["anew"], "upon": before.data_until, "corrections": said}
 
 

@@ -82,7 +82,7 @@ def learn_parts(
     old = Earlier.of(earlier, digests, articles, events, recipe, now)
 
     with stage("content vectors", report) as note:
-        kept = None if old.anew or embedder else old.embedder
+        kept = None if embedder else old.embedder
         embedder = kept or embedder or TfidfSvd.fit(texts, recipe.dims, recipe.seed)
         vectors = old.filled("vectors", _spread(embedder.embed, texts), kept is not None)
         note(f"{len(vectors)} articles × {embedder.dims}{old.told(kept is not None)}")
@@ -93,7 +93,7 @@ def learn_parts(
 
     with stage("tones", report) as note:
         leads = [lead_of(article) for article in articles]
-        judge = None if old.anew or tone or old.said != said else old.tone
+        judge = None if tone else old.tone(said)
         tone = judge or tone or fit_tone(articles, corrections, recipe.seed)
         judged = old.filled("judged", _spread(tone.judge, leads), judge is not None)
         grave = np.count_nonzero(judged == TONES.index(Tone.GRAVE))
@@ -146,7 +146,7 @@ def learn_parts(
         events=len(events),
         opens=len(opens),
         digests=digests,
-        learned=old.learned(now, said) if kept else Earlier().learned(now, said),
+        learned=old.learned(now, said, kept is not None),
     )
 
 
