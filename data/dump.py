@@ -61,7 +61,7 @@ def is_empty(connection: Connection) -> bool:
 
 
 def _write(connection: Connection, table: Table, path: Path) -> int:
-    fields = [pa.field(column.name, _type(column)) for column in table.columns]
+    fields = [pa.field(column.name, arrow_type(column)) for column in table.columns]
     order = list(table.primary_key.columns)
     query = select(table).order_by(*order)
     count = 0
@@ -69,7 +69,9 @@ def _write(connection: Connection, table: Table, path: Path) -> int:
         result = connection.execution_options(yield_per=ROWS).execute(query)
         for batch in result.partitions():
             columns = zip(table.columns, zip(*batch, strict=True), strict=True)
-            arrays = [pa.array(_plain(column, values), _type(column)) for column, values in columns]
+            arrays = [
+                pa.array(_plain(column, values), arrow_type(column)) for column, values in columns
+            ]
             writer.write_batch(pa.record_batch(arrays, names=[field.name for field in fields]))
             count += len(batch)
     return count
@@ -99,7 +101,8 @@ def _plain(column: Column[Any], values: tuple[Any, ...]) -> Any:
     return [orjson.dumps(v).decode() for v in values] if isinstance(column.type, JSON) else values
 
 
-def _type(column: Column[Any]) -> pa.DataType:
+def arrow_type(column: Column[Any]) -> pa.DataType:
+    """Return what a column of a store is in Parquet; documents are texts."""
     kinds = {
         Boolean: pa.bool_(),
         Float: pa.float64(),

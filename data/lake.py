@@ -10,18 +10,20 @@ Articles are kept by revision, as the store numbers them: the highest of each te
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Select, func, select
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSelector
+from sqlalchemy import JSON, Column, Connection, Select, SmallInteger, func, select
 
+from data import dump
 from data.places import Place, readable
-from data.schema import articles, erasures, events
+from data.schema import articles, erasures, events, metadata
 from data.store import Mark, Store
 from recsys.errors import DataError
-
-if TYPE_CHECKING:  # a fifth of a second to load, which every command would wait for
-    import pyarrow as pa
 
 LIST = "_lake.json"
 """Engines leave out what begins with an underscore."""
@@ -201,10 +203,8 @@ class _Writer:
     def __init__(self, place: Place, turn: int) -> None:
         self._place, self._turn, self._count = place, turn, 0
 
-    def land(self, table: str, rows: "pa.Table") -> list[File]:
+    def land(self, table: str, rows: pa.Table) -> list[File]:
         """Write rows into one file for each part; they stay in their order."""
-        import pyarrow.compute as pc
-
         time = rows["at" if table == "events" else "published"]
         # Before 1970 there are no parts: a time without a date is no article's.
         unit = "day" if table == "events" else "month"
@@ -221,10 +221,6 @@ class _Writer:
 
         A file without them stays as it is.
         """
-        import pyarrow as pa
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
-
         path, system = self._place.at(file.path), self._place.fs
         gone = pa.array(sorted(erased), pa.string())
         visitors = pq.read_table(path, columns=["visitor"], filesystem=system, partitioning=None)
@@ -234,9 +230,7 @@ class _Writer:
         rows = rows.filter(pc.invert(pc.is_in(rows["visitor"], gone)))
         return self._written(file.table, file.part, rows) if len(rows) else None
 
-    def _written(self, table: str, part: str, rows: "pa.Table") -> File:
-        import pyarrow.parquet as pq
-
+    def _written(self, table: str, part: str, rows: pa.Table) -> File:
         self._count += 1
         folder = f"{'day' if table == 'events' else 'month'}={part}"
         name = f"{table}/{folder}/{self._turn:06d}-{self._count:06d}.parquet"
@@ -245,10 +239,8 @@ class _Writer:
         return File(table, name, part, len(rows))
 
 
-def _chunks(connection: Connection, table: str, query: Select[Any]) -> Iterator["pa.Table"]:
+def _chunks(connection: Connection, table: str, query: Select[Any]) -> Iterator[pa.Table]:
     """Yield the rows of a table in chunks of ``CHUNK``."""
-    import pyarrow as pa
-
     shape = schema(table)
     result = connection.execution_options(yield_per=FETCHED).execute(query)
     places = [list(result.keys()).index(name) for name in shape.names]
@@ -266,29 +258,22 @@ def _chunks(connection: Connection, table: str, query: Select[Any]) -> Iterator[
         yield pa.concat_tables(batches)
 
 
-def schema(table: str) -> "pa.Schema":
+def schema(table: str) -> pa.Schema:
     """Return the columns of a table's files: the store's, but for ``LEFT_OUT``."""
-    import pyarrow as pa
-
-    of = {
-        **{"BIGINT": pa.int64(), "SMALLINT": pa.int16(), "INTEGER": pa.int64()},
-        **{"FLOAT": pa.float64(), "BOOLEAN": pa.bool_(), "BLOB": pa.binary()},
-        **{"JSON": pa.list_(pa.string()), "TEXT": pa.string()},
-    }
-    columns = {"articles": articles, "events": events}[table].columns
+    columns = metadata.tables[table].columns
     return pa.schema(
-        [
-            pa.field(c.name, of.get(str(c.type), pa.string()), bool(c.nullable))
-            for c in columns
-            if c.name not in LEFT_OUT
-        ]
+        [pa.field(c.name, _type(c), bool(c.nullable)) for c in columns if c.name not in LEFT_OUT]
     )
+
+
+def _type(column: Column[Any]) -> pa.DataType:
+    if isinstance(column.type, JSON):
+        return pa.list_(pa.string())
+    return pa.int16() if isinstance(column.type, SmallInteger) else dump.arrow_type(column)
 
 
 def _sweep(place: Place, lake: Lake) -> None:
     """Remove the files that the lake does not name: of turns before, and of killed ones."""
-    from pyarrow.fs import FileSelector
-
     named = {place.at(file.path) for file in lake.files}
     for table in ("articles", "events"):
         for found in _files(place, FileSelector(place.at(table), True, True)):
