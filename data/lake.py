@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector
-from sqlalchemy import JSON, Column, Connection, Select, SmallInteger, func, select
+from sqlalchemy import JSON, Column, Connection, Select, SmallInteger, Table, func, select
 
 from data import dump
 from data.places import Place, readable
@@ -127,7 +127,10 @@ def export(
             (events, events.c.seq, known.mark.event_seq, mark.event_seq),
         )
         wanted = [
-            (table.name, select(table).where(clock > after, clock <= until).order_by(clock))
+            (
+                table.name,
+                select(*_columns(table)).where(clock > after, clock <= until).order_by(clock),
+            )
             for table, clock, after, until in fresh
         ]
         total = sum(
@@ -243,13 +246,10 @@ def _chunks(connection: Connection, table: str, query: Select[Any]) -> Iterator[
     """Yield the rows of a table in chunks of ``CHUNK``."""
     shape = schema(table)
     result = connection.execution_options(yield_per=FETCHED).execute(query)
-    places = [list(result.keys()).index(name) for name in shape.names]
     batches: list[pa.Table] = []
     for rows in result.partitions():
-        columns = list(zip(*rows, strict=True))
-        arrays = [
-            pa.array(columns[place], kind) for place, kind in zip(places, shape.types, strict=True)
-        ]
+        columns = zip(zip(*rows, strict=True), shape.types, strict=True)
+        arrays = [pa.array(values, kind) for values, kind in columns]
         batches.append(pa.Table.from_arrays(arrays, schema=shape))
         if sum(map(len, batches)) >= CHUNK:
             yield pa.concat_tables(batches)
@@ -260,10 +260,12 @@ def _chunks(connection: Connection, table: str, query: Select[Any]) -> Iterator[
 
 def schema(table: str) -> pa.Schema:
     """Return the columns of a table's files: the store's, but for ``LEFT_OUT``."""
-    columns = metadata.tables[table].columns
-    return pa.schema(
-        [pa.field(c.name, _type(c), bool(c.nullable)) for c in columns if c.name not in LEFT_OUT]
-    )
+    columns = _columns(metadata.tables[table])
+    return pa.schema([pa.field(c.name, _type(c), bool(c.nullable)) for c in columns])
+
+
+def _columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.columns if column.name not in LEFT_OUT]
 
 
 def _type(column: Column[Any]) -> pa.DataType:
