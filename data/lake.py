@@ -34,6 +34,8 @@ FETCHED = 50_000
 """Rows read at once."""
 LEFT_OUT = ("digest",)
 """Columns that only the store needs."""
+PARTS = {"articles": ("published", "month", "%Y-%m"), "events": ("at", "day", "%Y-%m-%d")}
+"""Of each table the time by which it is parted, how long a part is, and how one is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +198,8 @@ def _kept(known: Lake, connection: Connection, writer: "_Writer") -> tuple[list[
 
 def part_of(table: str, at: int) -> str:
     """Return in which part a row of a time (UTC seconds) lies."""
-    moment = datetime.fromtimestamp(max(at, 0), UTC)
-    return f"{moment:%Y-%m-%d}" if table == "events" else f"{moment:%Y-%m}"
+    _, _, form = PARTS[table]
+    return datetime.fromtimestamp(max(at, 0), UTC).strftime(form)
 
 
 class _Writer:
@@ -208,11 +210,10 @@ class _Writer:
 
     def land(self, table: str, rows: pa.Table) -> list[File]:
         """Write rows into one file for each part; they stay in their order."""
-        time = rows["at" if table == "events" else "published"]
+        time, unit, _ = PARTS[table]
         # Before 1970 there are no parts: a time without a date is no article's.
-        unit = "day" if table == "events" else "month"
         start = pc.floor_temporal(
-            pc.max_element_wise(time, 0).cast("timestamp[s]"), unit=unit
+            pc.max_element_wise(rows[time], 0).cast("timestamp[s]"), unit=unit
         ).cast("int64")
         return [
             self._written(table, part_of(table, value), rows.filter(pc.equal(start, value)))
@@ -235,8 +236,8 @@ class _Writer:
 
     def _written(self, table: str, part: str, rows: pa.Table) -> File:
         self._count += 1
-        folder = f"{'day' if table == 'events' else 'month'}={part}"
-        name = f"{table}/{folder}/{self._turn:06d}-{self._count:06d}.parquet"
+        _, unit, _ = PARTS[table]
+        name = f"{table}/{unit}={part}/{self._turn:06d}-{self._count:06d}.parquet"
         self._place.make_folder(name)
         pq.write_table(rows, self._place.at(name), filesystem=self._place.fs, compression="zstd")
         return File(table, name, part, len(rows))
@@ -277,7 +278,7 @@ def _type(column: Column[Any]) -> pa.DataType:
 def _sweep(place: Place, lake: Lake) -> None:
     """Remove the files that the lake does not name: of turns before, and of killed ones."""
     named = {place.at(file.path) for file in lake.files}
-    for table in ("articles", "events"):
+    for table in PARTS:
         for found in _files(place, FileSelector(place.at(table), True, True)):
             if found not in named:
                 place.fs.delete_file(found)
