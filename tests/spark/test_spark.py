@@ -7,7 +7,6 @@ what the gate of training holds a challenger to, and to how much two seeds of on
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import awaited
 
 from data import lake
 from data.importers import files
@@ -26,7 +26,7 @@ from data.store import Snapshot, Store
 from recsys import shelf
 from recsys.answers import Answers
 from recsys.arrays import Int32
-from recsys.bundle import Bundle, open_bundle
+from recsys.bundle import Bundle, open_bundle, write
 from recsys.history import History
 from recsys.policy import Policy
 from recsys.replay import replay
@@ -41,9 +41,6 @@ from training.spark.facts import Facts
 from training.spark.session import Cluster, has_java, opened
 from training.spark.sources import Jdbc, Parquet
 from training.standing import compared
-
-sys.path.append(str(Path(__file__).parents[1]))
-from waiting import awaited
 
 DAY = 86_400
 END = 1_760_000_000 // 3600 * 3600
@@ -225,10 +222,15 @@ def test_tastes_rank_what_a_reader_has_read_above_what_nobody_showed(learned):
 
 
 @pytest.fixture(scope="module")
-def answered(learned: Learned, network: Network) -> Callable[[Parts], Answers]:
-    """What a bundle of some parts answers in the days after the cut."""
+def history(network: Network) -> History:
+    """What there is, with the days after the cut."""
     whole = network.snapshot(END)
-    history = History(whole.articles, whole.visitors, whole.interactions)
+    return History(whole.articles, whole.visitors, whole.interactions)
+
+
+@pytest.fixture(scope="module")
+def answered(learned: Learned, history: History) -> Callable[[Parts], Answers]:
+    """What a bundle of some parts answers in the days after the cut."""
 
     def answers(parts: Parts) -> Answers:
         system = EngineSystem.of("engine", learned.bundle(parts), Policy(), history)
@@ -243,11 +245,9 @@ def overlap(ours: Int32, theirs: Int32) -> float:
     return float(np.sum(both) / np.sum(theirs >= 0))
 
 
-def test_answers_are_as_good_and_as_like_as_those_of_another_seed(learned, network, answered):
+def test_answers_are_as_good_and_as_like_as_those_of_another_seed(learned, history, answered):
     ours, theirs = answered(learned.parts), answered(learned.local)
     assert len(ours.target) > 200
-    whole = network.snapshot(END)
-    history = History(whole.articles, whole.visitors, whole.interactions)
     for first, second in ((ours, theirs), (theirs, ours)):
         checks = list(compared(first, second, history, END, Gate()))
         assert [check.sentence for check in checks if not check.ok] == []
@@ -255,18 +255,12 @@ def test_answers_are_as_good_and_as_like_as_those_of_another_seed(learned, netwo
 
 
 def test_the_bundle_is_whole(learned, tmp_path):
-    from recsys.bundle import write
-
-    made = learned.bundle(learned.parts)
-    bundle = open_bundle(write(made, tmp_path))
+    bundle, local = (
+        open_bundle(write(learned.bundle(parts), tmp_path))
+        for parts in (learned.parts, learned.local)
+    )
     probe(bundle)
-    assert bundle.manifest.shapes == learned_shapes(learned.bundle(learned.local), tmp_path)
-
-
-def learned_shapes(bundle: Bundle, root: Path) -> dict[str, int]:
-    from recsys.bundle import write
-
-    return dict(open_bundle(write(bundle, root)).manifest.shapes)
+    assert bundle.manifest.shapes == local.manifest.shapes
 
 
 def test_a_store_in_postgresql_is_read_by_several_connections(
