@@ -1,9 +1,12 @@
-"""Gives commands a console to print tables to, and a log that does not get in its way."""
+"""Gives commands a console to print tables to, a bar for rows, and a log that is not in the way."""
 
 import logging
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 
 def wide(columns: int) -> Console:
@@ -12,6 +15,29 @@ def wide(columns: int) -> Console:
     if not console.is_terminal:
         console.width = max(console.width, columns)
     return console
+
+
+@contextmanager
+def counting(name: str) -> Iterator[Callable[[int, float], None]]:
+    """Show a bar on a terminal, and nothing elsewhere.
+
+    It is told the rows so far, and the share of the whole that they are; 0 where that is unknown.
+    """
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]:,} rows"),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        bar = bars.add_task(name, total=None, rows=0)
+
+        def progress(rows: int, done: float) -> None:
+            bars.update(bar, rows=rows, completed=done, total=1.0 if done else None)
+
+        yield progress
 
 
 def log_for_whoever_watches() -> None:

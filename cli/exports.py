@@ -6,8 +6,8 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from cli.consoles import counting
 from cli.setup import Setup
 
 app = typer.Typer(
@@ -45,25 +45,16 @@ def parquet(
     from data.store import Store
 
     setup: Setup = context.obj
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,} rows"),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
     with (
-        Progress(*columns, console=console, disable=not console.is_terminal) as bars,
+        counting("export") as progress,
         Store.open(setup.store_url) as store,
         held(store, "export"),
     ):
-        bar = bars.add_task("export", total=None)
         done = lake.export(
             store,
             address(folder),
             anew=anew,
-            progress=lambda rows, total: bars.update(bar, completed=rows, total=total),
+            progress=lambda rows, total: progress(rows, rows / total),
         )
     files = len(done.lake.files)
     if json:

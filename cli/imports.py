@@ -3,8 +3,7 @@
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,15 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from cli.consoles import counting
 from cli.setup import Setup
 from data.importers.formats import Format, format_of
 from recsys.errors import ConfigError, DataError
 from recsys.types import ArticleId
 
 if TYPE_CHECKING:
-    from data.importers.run import Progress as Report
     from data.importers.run import Summary
     from data.store import Counts
 
@@ -137,9 +135,9 @@ def dataset(
     now = int(time.time())
     found, happened = DATASETS[name](directory)
     with Store.open(_store(setup)) as store:
-        with _progress(f"{name} articles") as progress:
+        with counting(f"{name} articles") as progress:
             first = import_articles(store, found, name, setup.var, now, progress)
-        with _progress(f"{name} events") as progress:
+        with counting(f"{name} events") as progress:
             second = import_events(
                 store, happened, name, setup.var, now, progress, keyring=setup.load_keyring()
             )
@@ -165,7 +163,7 @@ def _import_files(
     done = []
     with Store.open(_store(setup)) as store:
         for name in found:
-            with _progress(name) as progress:
+            with counting(name) as progress:
                 done.append(one(store, files.read(name, format), name, setup.var, now, progress))
     _print(done, json)
 
@@ -177,26 +175,6 @@ def _store(setup: Setup) -> str:
         except OSError as error:
             raise ConfigError(f"cannot make {setup.var}: {error.strerror}") from error
     return setup.store_url
-
-
-@contextmanager
-def _progress(name: str) -> Iterator["Report"]:
-    """Show a bar on a terminal, and nothing elsewhere."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
-        bar = bars.add_task(name, total=None, rows=0)
-
-        def progress(read: int, done: float) -> None:
-            bars.update(bar, rows=read, completed=done, total=1.0 if done else None)
-
-        yield progress
 
 
 def _print(done: Sequence["Summary"], json: bool) -> None:
