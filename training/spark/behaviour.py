@@ -16,6 +16,7 @@ from recsys.trending import LANDING, PARTS, Trends
 from recsys.types import Kind
 from recsys.visits import GAP
 from recsys.weights import Weights
+from training.spark.facts import reader
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -72,14 +73,9 @@ class Behaviour:
         from pyspark.sql import Window
         from pyspark.sql import functions as F
 
-        reader = (
-            F.when(F.col("visitor") >= 0, F.concat(F.lit("v"), "visitor"))
-            .when(F.col("session") != "", F.concat(F.lit("s"), "session"))
-            .otherwise(F.concat(F.lit("e"), "seq"))
-        )
         own = Window.partitionBy("reader", "article").orderBy("at", "seq")
         voices = (
-            self.firsts.withColumn("reader", reader)
+            self.firsts.withColumn("reader", reader())
             .withColumn("_nth", F.row_number().over(own))
             .where("_nth = 1")
         )

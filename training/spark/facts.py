@@ -15,7 +15,7 @@ from recsys.types import Article, Tone
 from training.spark.sources import ARTICLES, Source
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 MOST_EVENTS = 2_000_000
 """Events of the sample that the driver replays, about."""
@@ -56,12 +56,8 @@ class Facts:
         found, share = self.events, min(1.0, events / max(self.count, 1))
         first = max(0, len(self.articles) - articles)
         if share < 1.0:
-            who = (
-                F.when(F.col("visitor") >= 0, F.col("visitor").cast("string"))
-                .when(F.col("session") != "", F.concat(F.lit("s"), F.col("session")))
-                .otherwise(F.concat(F.lit("e"), F.col("seq").cast("string")))
-            )
-            found = found.where(F.pmod(F.xxhash64(who), F.lit(FINE)) < int(share * FINE))
+            drawn = F.pmod(F.xxhash64(reader()), F.lit(FINE)) < int(share * FINE)
+            found = found.where(drawn)
         if first:
             found = found.where(F.col("article") >= first)
         table = found.orderBy("seq").toArrow()
@@ -141,6 +137,17 @@ def read(spark: "SparkSession", source: Source, until: int) -> Facts:
     known = [_article(row) for row in table.to_pylist()]
     visitors = Vocabulary(names.to_pylist())
     return Facts(known, visitors, texts.persist(), events, events.count(), raw.mark)
+
+
+def reader() -> "Column":
+    """Return who an event is of: a reader, else a visit, else nobody but the event."""
+    from pyspark.sql import functions as F
+
+    return (
+        F.when(F.col("visitor") >= 0, F.col("visitor").cast("string"))
+        .when(F.col("session") != "", F.concat(F.lit("s"), F.col("session")))
+        .otherwise(F.concat(F.lit("e"), F.col("seq").cast("string")))
+    )
 
 
 def _article(row: dict) -> Article:  # type: ignore[type-arg]
