@@ -65,7 +65,7 @@ def explore(
         if chance <= 0.0 or slot in keep:
             continue
         if fits is None:  # else no card has changed since
-            fits = _fitting(chosen, trials.rows, eligible, site, section, story, *quotas.limits)
+            fits = _fitting(chosen, trials.rows, eligible, site, section, story, quotas)
         if not fits[slot].any():
             continue
         if draw.random() >= chance:
@@ -94,23 +94,9 @@ def _winners(rates, fits):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _fitting(  # type: ignore[no-untyped-def]
-    chosen,
-    trials,
-    eligible,
-    site,
-    section,
-    story,
-    n,
-    home,
-    from_home,
-    site_most,
-    site_least,
-    section_most,
-    section_least,
-    plain,
-):
+def _fitting(chosen, trials, eligible, site, section, story, quotas):  # type: ignore[no-untyped-def]
     """Return bool[k, t]: which slots trials may have, the other cards being as they are."""
+    n, home, from_home, site_most, site_least, section_most, section_least, plain = quotas
     sites, sections = np.zeros(len(site_most), np.int64), np.zeros(len(section_most), np.int64)
     there_site, there_section = sites > 0, sections > 0
     for card in chosen:

@@ -224,8 +224,8 @@ def pick(
         if number <= quotas.n:
             kept[number - 1] = True
     slots_of, relaxed, moved, pinned = _picked(
-        *choices,
-        *quotas.limits,
+        choices,
+        quotas,
         np.array(pins, np.int64).reshape(-1, 2),
         kept,
         policy.sponsored.most,
@@ -250,39 +250,20 @@ TONE, SPONSORED = 4, 5
 
 @kernel
 def _picked(  # type: ignore[no-untyped-def]
-    rows,
-    scores,
-    site,
-    section,
-    story,
-    vectors,
-    fresh,
-    sponsored,
-    grave,
-    soft,
-    n,
-    home,
-    from_home,
-    site_most,
-    site_least,
-    section_most,
-    section_least,
-    plain,
-    pins,
-    kept,
-    most_sponsored,
-    by_tone,
-    diversity,
+    choices, quotas, pins, kept, most_sponsored, by_tone, diversity
 ):
     """Return the place of each of ``n`` slots (-1: empty), what gave way in its order, moves
     (slot, place, why) and which slots are pinned."""
+    rows, scores, site, section, story, vectors, fresh, sponsored, grave, soft = choices
+    n, home, from_home, site_most, site_least, section_most, section_least, plain = quotas
     many = len(rows)
     filled, taken, count = np.full(n, -1, np.int64), np.empty(n, np.int64), 0
     pinned = np.zeros(n, np.bool_)
     given_way, relaxed, gave = np.zeros(4, np.bool_), np.empty(4, np.int64), 0
     moved, moves = np.empty((n + len(pins), 3), np.int64), 0
     sites, sections = np.zeros(len(site_most), np.int64), np.zeros(len(section_most), np.int64)
-    paid, any_grave, any_soft = 0, False, False
+    paid = 0
+    told, out_of_tone = np.zeros(many, np.bool_), np.zeros(many, np.bool_)
     likeness = np.zeros(many, np.float32)
     compared = np.zeros(many, np.int64)
     there_site = np.zeros(len(site_most), np.bool_)
@@ -296,12 +277,10 @@ def _picked(  # type: ignore[no-untyped-def]
         chosen, fixed, chosen_value = -1, False, -1.0
         if pin:
             place = pins[turn, 1]
-            closed = _told(story, rows, taken, count, place)
-            if closed:
+            if told[place]:
                 continue
-            in_tone = not ((any_grave and soft[place]) or (any_soft and grave[place]))
             over = sponsored[rows[place]] and paid >= most_sponsored
-            if over or not in_tone:
+            if over or out_of_tone[place]:
                 moved[moves, 0], moved[moves, 1] = at, place
                 moved[moves, 2] = SPONSORED if over else TONE
                 moves += 1
@@ -311,9 +290,7 @@ def _picked(  # type: ignore[no-untyped-def]
             for place in range(many):
                 if scores[place] <= chosen_value:
                     break
-                if not sponsored[rows[place]] or _told(story, rows, taken, count, place):
-                    continue
-                if (any_grave and soft[place]) or (any_soft and grave[place]):
+                if not sponsored[rows[place]] or told[place] or out_of_tone[place]:
                     continue
                 value = _value(
                     rows, scores, vectors, fresh, taken, count, likeness, compared, place, diversity
@@ -322,7 +299,7 @@ def _picked(  # type: ignore[no-untyped-def]
                     chosen, chosen_value, fixed = place, value, True
         if not fixed:
             unpaid = any_kept or paid >= most_sponsored
-            left = n - sites.sum()
+            left = n - count
             needed_sites = needed_sections = False
             if not plain:
                 # Whatever no candidate could fill is not waited for.
@@ -331,24 +308,24 @@ def _picked(  # type: ignore[no-untyped-def]
                     row = rows[place]
                     if (
                         not (unpaid and sponsored[row])
-                        and not ((any_grave and soft[place]) or (any_soft and grave[place]))
-                        and not _told(story, rows, taken, count, place)
+                        and not out_of_tone[place]
+                        and not told[place]
                     ):
                         there_site[site[row]], there_section[section[row]] = True, True
                 needed_sites = short(site_least, sites, there_site) >= left
                 needed_sections = short(section_least, sections, there_section) >= left
-            best, best_value, best_why = -1, -1.0, -1
             while True:
                 free, held = False, np.zeros(4, np.bool_)
-                chosen, chosen_value, best, best_value = -1, -1.0, -1, -1.0
+                chosen, chosen_value = -1, -1.0
+                best, best_value, best_why = -1, -1.0, -1
                 for place in range(many):
                     if scores[place] <= chosen_value:
                         break
                     row = rows[place]
-                    if _told(story, rows, taken, count, place):
+                    if told[place]:
                         continue
                     why = -1
-                    if (any_grave and soft[place]) or (any_soft and grave[place]):
+                    if out_of_tone[place]:
                         why = TONE
                     elif unpaid and sponsored[row]:
                         why = SPONSORED
@@ -404,7 +381,6 @@ def _picked(  # type: ignore[no-untyped-def]
             if best != chosen and best_value > chosen_value:
                 moved[moves, 0], moved[moves, 1], moved[moves, 2] = at, best, best_why
                 moves += 1
-            fixed = False
         row = rows[chosen]
         filled[at], pinned[at] = chosen, fixed
         taken[count] = chosen
@@ -412,18 +388,13 @@ def _picked(  # type: ignore[no-untyped-def]
         sites[site[row]] += 1
         sections[section[row]] += 1
         paid += sponsored[row]
-        any_grave |= by_tone and grave[chosen]
-        any_soft |= by_tone and soft[chosen]
+        for place in range(many):
+            told[place] |= story[rows[place]] == story[row]
+            if by_tone:
+                out_of_tone[place] |= (grave[chosen] and soft[place]) or (
+                    soft[chosen] and grave[place]
+                )
     return filled, relaxed[:gave], moved[:moves], pinned
-
-
-@kernel
-def _told(story, rows, taken, count, place):  # type: ignore[no-untyped-def]
-    """Return whether one of the ``count`` cards that are there tells a candidate's story."""
-    told = False
-    for other in range(count):
-        told |= story[rows[taken[other]]] == story[rows[place]]
-    return told
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Says how many cards of one slate each site and section may have, and should."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ from recsys.policy import Policy
 from recsys.situation import by_section
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Quotas:
+class Quotas(NamedTuple):
     """How many of the ``n`` cards of a slate sites and sections may have, and should."""
 
     n: int
@@ -27,7 +26,7 @@ class Quotas:
     section_most: Int64
     """int64[C + 1], likewise by code of a section."""
     section_least: Int64
-    plain: bool = False
+    plain: bool
     """Whether neither sections nor single sites have shares of their own: that saves time."""
 
     @classmethod
@@ -53,20 +52,6 @@ class Quotas:
         from_home = n - math.ceil(policy.other_sites_min * n) if home >= 0 else n
         plain = not policy.sites and not policy.sections
         return cls(n, home, from_home, site_most, site_least, most, least, plain)
-
-    @property
-    def limits(self) -> tuple[int, int, int, Int64, Int64, Int64, Int64, bool]:
-        """What a kernel counts by: all fields, in their order."""
-        return (
-            self.n,
-            self.home,
-            self.from_home,
-            self.site_most,
-            self.site_least,
-            self.section_most,
-            self.section_least,
-            self.plain,
-        )
 
 
 @kernel
