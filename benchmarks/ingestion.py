@@ -13,7 +13,6 @@ hand, its import as well: seconds, and the most memory that was held.
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from sqlalchemy import create_engine
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import postgres
 from exports import FORMATS, NOW, happened, write, written
+from running import command, free_port, serving, started
 
 from data import access, schema
 from data.scope import Scope
@@ -41,7 +41,6 @@ from recsys.types import Article
 
 ROOT = Path(__file__).parents[1]
 BATCHES = (1, 10, 500)
-RECSYS = str(Path(sys.executable).with_name("recsys"))
 SERVER = ("--workers", "2", "--threads", "4", "--worker-class", "gthread")
 
 
@@ -149,7 +148,7 @@ def _imported(
 
     def ours() -> None:
         place.clear()
-        peaks.append(_run(*_recsys(folder, place), "import", what, str(file)))
+        peaks.append(_run(*command(_configured(folder, place), "import", what, str(file))))
 
     def bare() -> None:
         place.clear()
@@ -175,13 +174,15 @@ def _run(*command: str) -> float:
     return used.ru_maxrss / 2**10
 
 
-def _recsys(folder: Path, place: Place) -> tuple[str, ...]:
-    config = folder / f"{place.name}.toml"
-    config.write_text(
+def _configured(folder: Path, place: Place) -> Path:
+    """Return the directory of an installation whose store is at a place."""
+    var = folder / place.name
+    var.mkdir(exist_ok=True)
+    (var / "recsys.toml").write_text(
         f'[store]\nurl = "{place.store}"\n\n[sites.daily]\nname = "Daily"\n\n'
         "[limits]\nkey_events_per_minute = 1000000000\n"
     )
-    return RECSYS, "--config", str(config), "--var", str(folder / "var")
+    return var
 
 
 def globo(folder: Path, places: list[Place], given: Namespace) -> None:
@@ -195,9 +196,8 @@ def globo(folder: Path, places: list[Place], given: Namespace) -> None:
         for _ in range(given.repeats):
             place.clear()
             began = time.perf_counter()
-            peaks.append(
-                _run(*_recsys(folder, place), "import", "dataset", "globo", str(given.globo))
-            )
+            words = ("import", "dataset", "globo", str(given.globo))
+            peaks.append(_run(*command(_configured(folder, place), *words)))
             seconds.append(time.perf_counter() - began)
         rows.append([place.name, measure.spread(seconds, 1), f"{max(peaks):,.0f}"])
     text = measure.table(("", "seconds", "peak, MiB"), rows)
@@ -210,12 +210,11 @@ def api(folder: Path, places: list[Place], given: Namespace) -> None:
     rows = []
     for place in places:
         place.clear()
-        command = _recsys(folder, place)
         with Store.open(place.store) as store:
             articles = written(2_000).to_pylist()
             store.put_articles(Article(**row) for row in articles)
             _, token = access.create(store, "bench", [Scope.EVENTS], [], NOW)
-        with _ours(command) as ours, _bare(place, folder) as bare:
+        with _ours(_configured(folder, place)) as ours, _bare(place) as bare:
             for size in BATCHES:
                 for busy in (1, 16):
                     rows.append(_posted(place, ours, bare, size, busy, token, given))
@@ -263,8 +262,8 @@ def _wrk(url: str, busy: int, seconds: int, *words: str) -> tuple[float, float, 
     """Return requests a second, and the median and the 99th percentile in milliseconds."""
     script = str(ROOT / "benchmarks" / "events.lua")
     # One thread: the other core is the service's.
-    command = ("wrk", "-t1", f"-c{busy}", f"-d{seconds}", "--timeout", "30s", "-s", script, url)
-    done = subprocess.run([*command, "--", *words], check=True, capture_output=True, text=True)
+    asking = ("wrk", "-t1", f"-c{busy}", f"-d{seconds}", "--timeout", "30s", "-s", script, url)
+    done = subprocess.run([*asking, "--", *words], check=True, capture_output=True, text=True)
     requests, micros, middle, high, wrong = map(int, done.stdout.splitlines()[-1].split())
     if wrong or not requests:
         raise SystemExit(f"{wrong} of {requests} requests to {url} failed: {done.stdout}")
@@ -272,41 +271,26 @@ def _wrk(url: str, busy: int, seconds: int, *words: str) -> tuple[float, float, 
 
 
 @contextmanager
-def _ours(command: tuple[str, ...]) -> Iterator[str]:
-    port = _free()
-    with _server(
-        [*command, "serve", "--workers", "2", "--port", str(port)], port, "/readyz"
-    ) as url:
-        yield url
+def _ours(var: Path) -> Iterator[str]:
+    with serving(var, "--workers", "2") as service:
+        _wait(f"{service.url}/readyz")
+        yield service.url
 
 
 @contextmanager
-def _bare(place: Place, folder: Path) -> Iterator[str]:
-    port = _free()
-    words = ("--bind", f"127.0.0.1:{port}", "--pythonpath", str(ROOT / "benchmarks"))
+def _bare(place: Place) -> Iterator[str]:
+    url = f"127.0.0.1:{free_port()}"
+    words = ("--bind", url, "--pythonpath", str(ROOT / "benchmarks"))
     keep = ("--keep-alive", "15", "--no-control-socket", "--log-level", "warning")
     view = f'bare:app("{place.bare}")'
-    with _server(
-        [sys.executable, "-m", "gunicorn", *SERVER, *words, *keep, view], port, "/"
-    ) as url:
-        yield url
+    with started([sys.executable, "-m", "gunicorn", *SERVER, *words, *keep, view]) as process:
+        _wait(f"http://{url}/", process)
+        yield f"http://{url}"
 
 
-@contextmanager
-def _server(command: list[str], port: int, path: str) -> Iterator[str]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait(process, url + path)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait(url: str, process: "subprocess.Popen[str] | None" = None) -> None:
     for _ in range(300):
-        if process.poll() is not None:
+        if process and process.poll() is not None:
             raise SystemExit(f"the server of {url} ended with {process.returncode}")
         try:
             urlopen(url, timeout=5).close()
@@ -319,12 +303,6 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
             return
         time.sleep(0.1)
     raise SystemExit(f"{url} does not answer")
-
-
-def _free() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _shared() -> Path:

@@ -1,7 +1,6 @@
 """Asks a service for the pages of a network as its readers would, by wrk, and says what it took."""
 
 import json
-import os
 import shutil
 import subprocess
 from collections import Counter
@@ -12,6 +11,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow.parquet as pq
+from running import family, processor
 
 PAGES = Path(__file__).with_name("serving_pages.lua")
 ASKED = 100_000
@@ -84,7 +84,7 @@ def drive(
     ``begin`` is the line to begin with. ``processes`` are those that began what answers: their
     children's processor time counts too.
     """
-    before = _processor(processes)
+    before = _taken(processes)
     words = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s"]
     words += ["-s", str(PAGES), url, "--", str(pages), str(begin)]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
@@ -97,7 +97,7 @@ def drive(
         found["p50"],
         found["p99"],
         found["p999"],
-        1e3 * (_processor(processes) - before) / max(answers, 1),
+        1e3 * (_taken(processes) - before) / max(answers, 1),
     )
 
 
@@ -107,24 +107,6 @@ def check_wrk() -> None:
         raise SystemExit("needs wrk, which asks for the pages: apt install wrk")
 
 
-def family(process: int) -> list[int]:
-    """Return a process and its children that live, which are the workers."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [process, *(one for one in map(int, children.split()) if _stat(one)[0] != "Z")]
-
-
-def _processor(processes: Sequence[int]) -> float:
-    """Return the seconds that processes and their children have taken so far."""
-    ticks = 0
-    for one in {one for process in processes for one in family(process)}:
-        fields = _stat(one)
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(process: int) -> list[str]:
-    """Return what the kernel tells of a process, from its state on."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    except OSError:  # it has just ended
-        return ["Z", *["0"] * 20]
+def _taken(processes: Sequence[int]) -> float:
+    """Return the seconds of processor that processes and their children have taken so far."""
+    return processor({one for process in processes for one in family(process)})

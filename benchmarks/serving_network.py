@@ -1,15 +1,12 @@
 """Makes the network that the serving benchmark serves: generated, imported, and learned from."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from running import fill, generate, recsys
 from serving_load import write_pages
-
-RECSYS = str(Path(sys.executable).with_name("recsys"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +39,11 @@ def prepare(
     if not (network / "events.parquet").exists():
         numbers = {"articles": articles, "readers": readers, "events": events}
         words = [f"--{name}={number}" for name, number in numbers.items()]
-        _run("sample", "generate", str(network), *words)
+        generate(network, *words)
     var = var or work / f"var-{articles}"
     if not (var / "bundles" / "current").exists():
-        place = ("--config", str(network / "recsys.toml"), "--var", str(var))
-        _run(*place, "import", "articles", str(network / "articles.parquet"))
-        _run(*place, "import", "events", str(network / "events.parquet"))
-        _run(*place, "train")
+        fill(var, network)
+        recsys(var, "train")
     pages = work / f"pages-{articles}.txt"
     write_pages(network, pages)
     return Network(articles, network, var, pages)
-
-
-def _run(*words: str) -> None:
-    print(f"recsys {' '.join(words)}", file=sys.stderr, flush=True)
-    done = subprocess.run([RECSYS, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    if done.returncode:
-        raise SystemExit(done.stderr.decode()[-2000:])

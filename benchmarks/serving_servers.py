@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 from measure import spread, table, tell
-from serving_load import Load, drive, family
+from running import family
+from serving_load import Load, drive
 from serving_network import Network
 from serving_stand import WORKERS, Standing, standing
 

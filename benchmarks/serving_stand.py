@@ -18,7 +18,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import httpx
-from serving_load import family
+from running import family, free_port, megabytes
 
 PAGE = "/v1/recommendations"
 WORKERS = 2
@@ -38,12 +38,7 @@ class Standing:
 
     def memory(self) -> float:
         """Return the MiB of all processes; what they share counts once (PSS)."""
-        total = 0
-        for one in family(self.process.pid):
-            for line in Path(f"/proc/{one}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-        return total / 1024
+        return megabytes(family(self.process.pid))
 
 
 @contextmanager
@@ -140,8 +135,7 @@ def granian(make: Make, threads: int) -> None:
     from service import counts
 
     counts.begin()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     def load() -> WSGIApplication:
         made = make()

@@ -10,13 +10,10 @@ end every event that was acknowledged must be in the store, once.
 import argparse
 import itertools
 import json
-import os
-import platform
 import random
-import re
+import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,11 +27,12 @@ from typing import Any
 
 import httpx
 import numpy as np
+from measure import machine
+from running import Service, command, family, key, listening, megabytes, serving
 from scipy.stats import theilslopes
 
 from data.records import digest_of
 
-RECSYS = str(Path(sys.executable).with_name("recsys"))
 EVERY = 10.0
 """Seconds between two looks at the processes."""
 TRAINED, AWAY = 180.0, 120.0
@@ -86,30 +84,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=10.0, help="visits a second")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="recsys-soak-") as folder, _demo(folder) as (url, pid):
+    with tempfile.TemporaryDirectory(prefix="recsys-soak-") as folder, _demo(folder) as service:
         place = Path(folder) / "demo" / "tiny-1"
-        found = _soak(url, pid, place, options.minutes * 60, options.rate, not options.json)
+        found = _soak(service, place, options.minutes * 60, options.rate, not options.json)
     print(json.dumps(found) if options.json else _told(found))
 
 
-def _soak(
-    url: str, pid: int, place: Path, seconds: float, rate: float, loud: bool
-) -> dict[str, Any]:
-    token = subprocess.run(
-        [
-            *(RECSYS, "--var", str(place), "keys", "create", "soak"),
-            *("--scope=articles", "--scope=events", "--scope=admin"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()[-1]
+def _soak(service: Service, place: Path, seconds: float, rate: float, loud: bool) -> dict[str, Any]:
+    url = service.url
+    token = key(place, "articles", "events", "admin")
     time.sleep(3)
+    words = ("--url", url, "--rate", str(rate), "--seconds", str(seconds), "--json")
     audience = subprocess.Popen(
-        [
-            *(RECSYS, "--var", str(place.parents[1]), "simulate", "traffic", "--url", url),
-            *("--rate", str(rate), "--seconds", str(seconds), "--json"),
-        ],
+        command(place.parents[1], "simulate", "traffic", *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -131,7 +118,7 @@ def _soak(
     began = time.monotonic()
     try:
         while (spent := time.monotonic() - began) < seconds and audience.poll() is None:
-            looks.append(_look(pid, spent))
+            looks.append(_look(service.pid, spent))
             if loud and len(looks) % 6 == 1:
                 look = looks[-1]
                 print(
@@ -151,7 +138,7 @@ def _soak(
             audience.kill()
     missing, twice = _kept(url, place, tally)
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": machine(),
         "minutes": round(seconds / 60, 1),
         "looks": [
             [round(x, 1) for x in (k.seconds, k.megabytes, k.files, k.threads)] for k in looks
@@ -245,10 +232,7 @@ def _loop(do: Callable[[int], None], pause: float, stop: threading.Event) -> Non
 
 
 def _train(place: Path, tally: Tally) -> None:
-    config = ("--config", str(place / "network" / "recsys.toml"))
-    done = subprocess.run(
-        [RECSYS, "--var", str(place), *config, "train", *FORCED], capture_output=True, text=True
-    )
+    done = subprocess.run(command(place, "train", *FORCED), capture_output=True, text=True)
     tally.add("trained")
     if done.returncode:
         tally.fail(f"training: {done.returncode} {done.stderr[-300:]}")
@@ -272,18 +256,15 @@ def _outage(place: Path, n: int, away: threading.Event, stop: threading.Event) -
 
 
 def _look(pid: int, spent: float) -> Look:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    pss = files = threads = 0
-    for process in (str(pid), *children):
+    processes = family(pid)
+    files = threads = 0
+    for process in processes:
         try:
-            told = Path(f"/proc/{process}/smaps_rollup").read_text()
-            status = Path(f"/proc/{process}/status").read_text()
             files += len(list(Path(f"/proc/{process}/fd").iterdir()))
+            threads += len(list(Path(f"/proc/{process}/task").iterdir()))
         except (FileNotFoundError, ProcessLookupError):  # a worker that has just ended
             continue
-        pss += int(re.search(r"^Pss:\s+(\d+)", told, re.M)[1])  # type: ignore[index]
-        threads += int(re.search(r"^Threads:\s+(\d+)", status, re.M)[1])  # type: ignore[index]
-    return Look(spent, pss / 1024, files, threads)
+    return Look(spent, megabytes(processes), files, threads)
 
 
 def _slope(looks: list[Look]) -> dict[str, Any]:
@@ -333,36 +314,15 @@ def _told(found: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _demo(folder: str) -> Iterator[tuple[str, int]]:
-    with _listening(["--var", folder, "demo", "--size", "tiny", "--port", "0"], Path(folder)):
+def _demo(folder: str) -> Iterator[Service]:
+    with listening(command(Path(folder), "demo", "--size", "tiny", "--port", "0")):
         pass  # it has made the network, and learned it
     place = Path(folder) / "demo" / "tiny-1"
-    config = ("--var", str(place), "--config", str(place / "network" / "recsys.toml"))
+    shutil.copy(place / "network" / "recsys.toml", place)
     # Another process, as in earnest: workers of one that has trained inherit its memory, and make
     # it their own page by page for an hour.
-    with _listening([*config, "serve", "--demo", "--port", "0"], Path(folder)) as service:
+    with serving(place, "--demo") as service:
         yield service
-
-
-@contextmanager
-def _listening(words: list[str], folder: Path) -> Iterator[tuple[str, int]]:
-    """Run a command that serves, and give its address and process."""
-    log = folder / f"{words[-3]}.log"
-    with log.open("w") as errors:
-        process = subprocess.Popen(
-            [RECSYS, *words], stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if found := re.search(r"http://[\d.]+:\d+", line):
-                    break
-            else:
-                raise SystemExit(f"the service did not start:\n{log.read_text()[-2000:]}")
-            yield found[0], process.pid
-        finally:
-            process.terminate()
-            process.wait()
 
 
 if __name__ == "__main__":

@@ -15,20 +15,18 @@ import http.client
 import itertools
 import json
 import random
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
 from measure import parser, spread, table, tell
-from running import RECSYS, megabytes
+from running import command, family, free_port, megabytes, started
 
 from recsys import bundle as bundles
 
@@ -130,18 +128,17 @@ def _measured(subjects: list[Subject], options: argparse.Namespace) -> str:
 
 
 def _start(subject: Subject, workers: int, pages: int) -> Started:
-    port = _free()
+    port = free_port()
     began = time.perf_counter()
-    with _running(subject.words(port, workers)) as process:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with started(subject.words(port, workers), **silent) as process:
         first = _until(port, subject.paths[0], subject.answered, began)
         ready = first
         if subject.ready:
             ready = _all_ready(port, subject.ready, process.pid, workers, began)
         for path in itertools.islice(itertools.cycle(subject.paths), pages):
             _ask(port, path)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        held = sum(megabytes(pid)["Pss"] for pid in (process.pid, *map(int, children)))
-        return Started(first, ready, held)
+        return Started(first, ready, megabytes(family(process.pid)))
 
 
 def _all_ready(port: int, path: str, pid: int, workers: int, began: float) -> float:
@@ -180,16 +177,6 @@ def _ask(port: int, path: str) -> tuple[int, bytes]:
         connection.close()
 
 
-@contextlib.contextmanager
-def _running(words: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
 def _bare(folder: Path) -> Subject:
     def words(port: int, workers: int) -> list[str]:
         options = ("--worker-class", "gthread", "--threads", "4", "--workers", str(workers))
@@ -204,11 +191,9 @@ def _ours(var: Path) -> Subject:
     draw = random.Random(1)
     count = len(bundle.catalogue)
     pages = [bundle.catalogue.id(row) for row in draw.sample(range(count), min(500, count))]
-    config = ("--config", str(var / "recsys.toml")) if (var / "recsys.toml").exists() else ()
 
     def words(port: int, workers: int) -> list[str]:
-        options = ("--port", str(port), "--workers", str(workers))
-        return [RECSYS, "--var", str(var), *config, "serve", *options]
+        return command(var, "serve", "--port", str(port), "--workers", str(workers))
 
     def answered(status: int, body: bytes) -> bool:
         answer = json.loads(body)
@@ -216,12 +201,6 @@ def _ours(var: Path) -> Subject:
 
     paths = [f"/v1/recommendations?{urlencode({'site': p.site, 'key': p.key})}" for p in pages]
     return Subject(f"recsys, {count:,} articles", words, paths, answered, "/readyz")
-
-
-def _free() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 if __name__ == "__main__":
