@@ -1,14 +1,14 @@
 """Prints what a million forged visitors do to the memory of a live state: nothing that lasts.
 
-Usage: python benchmarks/forged_visitors.py [VISITORS]. The reference is the same number of events
-from a hundred visitors, in a process of its own.
+The reference is the same number of events from a hundred visitors, in a process of its own.
 """
 
-import platform
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from measure import parser, table, tell
 
 from recsys.bundle import Bundle
 from recsys.live import Live
@@ -19,11 +19,13 @@ ARTICLES = 2_000
 STEPS = 10
 
 
-def main(visitors: int) -> None:
+def main() -> None:
     """Measure forged and honest visitors, each in a fresh process."""
-    print(f"{platform.machine()}, Python {platform.python_version()}, {visitors:,} events each")
-    print(f"{'':>10} {'half way':>10} {'end':>10} {'grown':>8} {'µs/event':>9}")
-    ends = {}
+    known = parser(__doc__)
+    known.add_argument("visitors", type=int, nargs="?", default=1_000_000)
+    options = known.parse_args()
+    visitors = options.visitors
+    rows, ends = [], {}
     for kind in ("honest", "forged"):
         run = subprocess.run(
             [sys.executable, __file__, kind, str(visitors)], capture_output=True, check=True
@@ -31,11 +33,17 @@ def main(visitors: int) -> None:
         half, end, spent = map(float, run.stdout.split())
         ends[kind] = end
         each = 1e6 * spent / visitors
-        print(f"{kind:>10} {half:>8.0f} MB {end:>7.0f} MB {end / half:>7.3f}x {each:>9.1f}")
-    print(f"forged over honest: {ends['forged'] / ends['honest']:.2f}x")
+        rows.append((kind, f"{half:.0f}", f"{end:.0f}", f"{end / half:.3f}", f"{each:.1f}"))
+    columns = ("visitors", "MB half way", "at the end", "grown", "µs an event")
+    tell(
+        "forged visitors",
+        f"Memory after {visitors:,} events of forged visitors, and of a hundred honest ones",
+        f"{table(columns, rows)}\n\nForged over honest: {ends['forged'] / ends['honest']:.2f}.",
+        options.record,
+    )
 
 
-def measure(kind: str, visitors: int) -> None:
+def observe(kind: str, visitors: int) -> None:
     """Print resident megabytes half way and at the end, and the seconds it took."""
     live = Live(Bundle.empty())
     live.add([Article("s", f"a{n}", f"/{n}", f"Title {n}", NOW - 9_000) for n in range(ARTICLES)])
@@ -67,6 +75,6 @@ def _resident() -> float:
 
 if __name__ == "__main__":
     if sys.argv[1:2] in (["forged"], ["honest"]):
-        measure(sys.argv[1], int(sys.argv[2]))
+        observe(sys.argv[1], int(sys.argv[2]))
     else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+        main()

@@ -1,16 +1,13 @@
 """Prints what it costs an answer to be counted, timed, logged and traced, against one that is not.
 
-Usage: python benchmarks/observability_cost.py [ROUNDS]. A small sample network is generated and
-learned from. The same pages ask the whole application, without a network in between: in each round
-every variant answers all pages, one after the other, so that whatever else the machine does meets
-all alike. Times are of the processor, of the thread that answers. Counts go to files as those of
-several workers do, lines to a file, spans to a receiver that is away: what sends them is another
-thread, in the background.
+A small sample network is generated and learned from. The same pages ask the whole application,
+without a network in between: in each round every variant answers all pages, one after the other, so
+that whatever else the machine does meets all alike. Times are of the processor, of the thread that
+answers. Counts go to files as those of several workers do, lines to a file, spans to a receiver
+that is away: what sends them is another thread, in the background.
 """
 
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,10 +17,11 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+from measure import parser, table, tell
+from running import fill, generate, recsys
 
 from service import counts, logs
 
-RECSYS = str(Path(sys.executable).with_name("recsys"))
 PAGES = 50
 
 
@@ -38,47 +36,41 @@ class Unwatched:
         return {}
 
 
-def main(rounds: int) -> None:
-    """Learn, ask and print."""
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+def main() -> None:
+    """Learn, ask and tell."""
+    known = parser(__doc__)
+    known.add_argument("rounds", type=int, nargs="?", default=40)
+    options = known.parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         var = Path(folder)
-        _learn(var)
+        generate(var / "network", "--size", "small")
+        fill(var, var / "network")
+        recsys(var, "train")
         counts.begin()  # before anything imports what counts
         lines = stack.enter_context((var / "lines").open("wb"))
         stack.enter_context(mock.patch.object(sys, "stderr", mock.Mock(buffer=lines)))
         logs.configure()
         ask = {name: _asks(var, name) for name in ("nothing", "metrics and logs", "and spans")}
         taken: dict[str, list[float]] = {name: [] for name in ask}
-        for round in range(rounds + 1):
+        for round in range(options.rounds + 1):
             for name, asks in ask.items():
                 seconds = list(asks())
                 if round:  # the first warms caches up
                     taken[name] += seconds
-    bare = 1e3 * np.array(taken["nothing"])
-    print(f"{len(bare):,} answers of each, {PAGES} pages, {rounds} rounds after one of warm-up\n")
-    print(f"{'':>18} {'median ms':>10} {'p10':>7} {'p90':>7} {'ratio':>7}")
+    bare = np.median(taken["nothing"])
+    rows = []
     for name, seconds in taken.items():
-        ms = 1e3 * np.array(seconds)
-        low, middle, high = np.quantile(ms, [0.1, 0.5, 0.9])
-        ratio = middle / np.median(bare)
-        print(f"{name:>18} {middle:>10.3f} {low:>7.3f} {high:>7.3f} {ratio:>7.3f}")
-
-
-def _learn(var: Path) -> None:
-    network = var / "network"
-    for command in (
-        ("sample", "generate", str(network), "--size", "small"),
-        ("import", "articles", str(network / "articles.parquet")),
-        ("import", "events", str(network / "events.parquet")),
-        ("train",),
-    ):
-        subprocess.run(
-            [RECSYS, "--var", str(var), *command],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        low, middle, high = np.quantile(seconds, [0.1, 0.5, 0.9])
+        figures = (1e3 * middle, 1e3 * low, 1e3 * high, middle / bare)
+        rows.append((name, *(f"{figure:.3f}" for figure in figures)))
+    columns = ("counted, logged, traced", "median ms", "p10", "p90", "ratio")
+    tell(
+        "observability",
+        "What it costs an answer to be watched",
+        f"{table(columns, rows)}\n\n{len(taken['nothing']):,} answers of each, {PAGES} pages,"
+        f" {options.rounds} rounds after one of warm-up.",
+        options.record,
+    )
 
 
 def _asks(var: Path, variant: str) -> Callable[[], Iterator[float]]:
@@ -134,4 +126,4 @@ def _asks(var: Path, variant: str) -> Callable[[], Iterator[float]]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    main()
