@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,26 +75,6 @@ class Keyring:
             id.encode("utf-8", "surrogatepass"), digest_size=16, key=self.pseudonyms, person=kind
         )
         return digest.hexdigest()
-
-
-class Pseudonyms(dict[str, str]):
-    """Pseudonyms by id, each made once while there is room: most ids come again soon."""
-
-    MOST = 500_000
-
-    def __init__(self, hashed: Callable[[str], str]) -> None:
-        super().__init__()
-        self._hashed = hashed
-
-    def __missing__(self, id: str) -> str:
-        self[id] = made = self._hashed(id)
-        return made
-
-    def of(self, ids: Iterable[str]) -> list[str]:
-        """Return the pseudonym of each id."""
-        if len(self) > self.MOST:
-            self.clear()
-        return list(map(self.__getitem__, ids))
 
 
 def load(path: Path, now: int) -> Keyring:

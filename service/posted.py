@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
 
 from data.access import ApiKey
 from data.importers.rows import KINDS, Context, Id, Key, Site, moment
-from data.keyring import Keyring, Pseudonyms
+from data.keyring import Keyring
 from data.scope import Scope
 from recsys.types import ArticleId, Event
 from service import slates
@@ -70,7 +71,7 @@ def events(rows: Sequence[Any], sender: Sender, keyring: Keyring, now: int) -> l
     follows from these, so that a card is seen once and clicked once however often that is posted.
     """
     # A page has one session and few readers: each is hashed once.
-    visitors, sessions = Pseudonyms(keyring.visitor), Pseudonyms(keyring.session)
+    visitor, session = cache(keyring.visitor), cache(keyring.session)
     made: list[Event | Fault] = []
     for posted in _parsed(rows):
         if isinstance(posted, Fault):
@@ -87,8 +88,8 @@ def events(rows: Sequence[Any], sender: Sender, keyring: Keyring, now: int) -> l
                 KINDS[posted.kind],
                 ArticleId(posted.site, posted.key),
                 _clamped(posted.at, sender, now),
-                visitors[posted.visitor] if posted.consent else "",
-                sessions[posted.session],
+                visitor(posted.visitor) if posted.consent else "",
+                session(posted.session),
                 page,
                 posted.dwell,
                 context=tuple(posted.context),

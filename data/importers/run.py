@@ -5,6 +5,7 @@ import marshal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from operator import attrgetter
 from pathlib import Path
@@ -15,7 +16,7 @@ from data.importers.files import Batch
 from data.importers.rejects import Rejects
 from data.importers.rows import Fault
 from data.importers.table import Table, names_of
-from data.keyring import Keyring, Pseudonyms
+from data.keyring import Keyring
 from data.records import Columns
 from data.store import Counts, Store
 from recsys.errors import DataError
@@ -137,13 +138,17 @@ def _events(batches: Iterable[Batch], rejects: Rejects, now: int) -> Iterator[Co
 
 def hidden(batches: Iterable[Columns], keyring: Keyring) -> Iterator[Columns]:
     """Yield events with pseudonyms for their visitors and sessions."""
-    visitors, sessions = Pseudonyms(keyring.visitor), Pseudonyms(keyring.session)
+    visitor, session = lru_cache(HIDDEN)(keyring.visitor), lru_cache(HIDDEN)(keyring.session)
     for batch in batches:
         yield {
             **batch,
-            "visitor": visitors.of(batch["visitor"]),
-            "session": sessions.of(batch["session"]),
+            "visitor": list(map(visitor, batch["visitor"])),
+            "session": list(map(session, batch["session"])),
         }
+
+
+HIDDEN = 250_000
+"""Pseudonyms that are held: most ids come again soon."""
 
 
 def last_of_each(articles: Iterable[Article], summary: Summary, var: Path) -> Iterator[Article]:
