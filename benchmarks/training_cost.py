@@ -29,6 +29,7 @@ import measure
 import numpy as np
 import pyarrow.parquet as pq
 from implicit.cpu.als import AlternatingLeastSquares
+from running import generate
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from threadpoolctl import threadpool_limits
@@ -61,7 +62,7 @@ def fill(network: Path, var: Path, share: float) -> None:
     """Put a network into a store under ``var``: its articles, and ``share`` of its readers.
 
     Events are written past the importer, and without the indexes that only other commands use: how
-    long an import takes is the matter of ``bulk_load.py``.
+    long an import takes is the matter of ``ingestion.py``.
     """
     var.mkdir(parents=True)
     url, articles = f"sqlite:///{var / 'recsys.db'}", str(network / "articles.parquet")
@@ -131,11 +132,7 @@ def main() -> None:
     network = given.network or given.work / "network"
     if not (network / "events.parquet").exists():
         sizes = (f"--{name}={getattr(given, name)}" for name in ("articles", "readers", "events"))
-        recsys = str(Path(sys.executable).with_name("recsys"))
-        subprocess.run(
-            [recsys, "sample", "generate", str(network), *sizes, "--end", "2026-11-25T00:00Z"],
-            check=True,
-        )
+        generate(network, *sizes, "--end", "2026-11-25T00:00Z")
     shares = [given.share / 2, given.share] if given.half else [given.share]
     totals = []
     for share in shares:
