@@ -11,6 +11,7 @@ hand, its import as well: seconds, and the most memory that was held.
 ``ratio`` is the reference's time over ours, by turns in the same run: 0.5 is half as fast as bare.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
@@ -155,10 +156,9 @@ def _imported(
         _run(sys.executable, str(ROOT / "benchmarks" / "bare.py"), place.bare, what, str(file))
 
     taken = measure.by_turns({"ours": ours, "bare": bare}, repeats)
-    middle, least, most = measure.ratios(list(taken["bare"]), list(taken["ours"]))
+    ratio = measure.spread(measure.ratios(taken["bare"], taken["ours"]))
     paces = [f"{count / np.median(taken[name]):,.0f}" for name in ("ours", "bare")]
     name = f"{place.name} {what} {file.suffix[1:]}"
-    ratio = f"{middle:.2f} ({least:.2f}-{most:.2f})"
     return [name, f"{count:,}", *paces, ratio, f"{max(peaks):,.0f}"]
 
 
@@ -232,21 +232,18 @@ def _posted(
 ) -> list[str]:
     found: dict[str, list[tuple[float, float, float]]] = {"ours": [], "bare": []}
     for turn in range(given.repeats + 1):
-        for name, url in list({"ours": ours, "bare": bare}.items())[:: 1 if turn % 2 else -1]:
-            run = len(_RUNS)
-            _RUNS.append(run)
+        for name, url in measure.turned((("ours", ours), ("bare", bare)), turn):
             seconds = given.seconds if turn else 2
-            told = _wrk(url, busy, seconds, str(size), str(run), token)
+            told = _wrk(url, busy, seconds, str(size), str(next(_RUNS)), token)
             if turn:
                 found[name].append(told)
     pace = {name: [one[0] * size for one in each] for name, each in found.items()}
-    ratio = measure.ratios(pace["ours"], pace["bare"])
     return [
         place.name,
         str(size),
         str(busy),
         *(f"{np.median(each):,.0f}" for each in pace.values()),
-        f"{ratio[0]:.2f} ({ratio[1]:.2f}-{ratio[2]:.2f})",
+        measure.spread(measure.ratios(pace["ours"], pace["bare"])),
         *(
             "/".join(f"{np.median([o[n] for o in each]):.1f}" for n in (1, 2))
             for each in found.values()
@@ -254,8 +251,8 @@ def _posted(
     ]
 
 
-_RUNS: list[int] = []
-"""One for each load, so that no two send the same ids."""
+_RUNS = itertools.count()
+"""A number for each load, so that no two send the same ids."""
 
 
 def _wrk(url: str, busy: int, seconds: int, *words: str) -> tuple[float, float, float]:

@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+Variant = TypeVar("Variant")
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
@@ -54,7 +56,7 @@ def by_turns(
     names = list(variants)
     taken: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(warm + repeats):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        for name in turned(names, turn):
             gc.collect()
             began = time.perf_counter()
             variants[name]()
@@ -64,10 +66,15 @@ def by_turns(
     return {name: np.array(seconds) for name, seconds in taken.items()}
 
 
-def ratios(ours: Sequence[float], reference: Sequence[float]) -> tuple[float, float, float]:
-    """Return the median, the least and the largest of ``ours / reference``, pair by pair."""
-    each = np.asarray(ours, float) / np.asarray(reference, float)
-    return float(np.median(each)), float(each.min()), float(each.max())
+def turned(variants: Sequence[Variant], turn: int) -> list[Variant]:
+    """Return variants in the order of a round: each round begins with another one."""
+    at = turn % len(variants)
+    return [*variants[at:], *variants[:at]]
+
+
+def ratios(ours: Sequence[float], reference: Sequence[float]) -> np.ndarray:
+    """Return f64[n]: ``ours / reference``, pair by pair."""
+    return np.asarray(ours, float) / np.asarray(reference, float)
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:

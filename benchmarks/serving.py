@@ -22,13 +22,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import numpy as np
-from measure import parser, ratios, spread, table, tell
+from measure import parser, ratios, spread, table, tell, turned
 from serving_load import Load, check_wrk, drive
 from serving_network import Network, prepare
 from serving_stand import standing
@@ -70,7 +71,10 @@ def main(args: argparse.Namespace) -> None:
     work = args.work or Path(tempfile.mkdtemp(prefix="recsys-serving-"))
     try:
         given = zip_longest(args.articles, args.network, args.var)
-        networks = [prepare(work, n, args.readers, args.events, *at) for n, *at in given]
+        networks = [
+            prepare(work, n, args.readers, args.events, *at)
+            for n, *at in islice(given, len(args.articles))
+        ]
         if args.servers:
             import serving_servers
 
@@ -96,16 +100,8 @@ def answers(args: argparse.Namespace, network: Network, work: Path) -> None:
             its = found[variant.name, connections]
             faster = ratios([one.rate for one in mine], [one.rate for one in its])
             later = ratios([one.p99 for one in mine], [one.p99 for one in its])
-            same = variant.name == "ours"
-            rows.append(
-                [
-                    variant.name,
-                    connections,
-                    *cells(its),
-                    "" if same else "{:.2f} ({:.2f}-{:.2f})".format(*faster),
-                    "" if same else "{:.2f} ({:.2f}-{:.2f})".format(*later),
-                ]
-            )
+            told = ["", ""] if its is mine else [spread(faster), spread(later)]
+            rows.append([variant.name, connections, *cells(its), *told])
     text = table([*HEAD, "ours / it: rate", "ours / it: p99"], rows)
     tell(
         "serving",
@@ -127,8 +123,7 @@ def sizes(args: argparse.Namespace, networks: Sequence[Network], work: Path) -> 
             its = found[variant.name, connections]
             cost = ratios([one.processor for one in its], [one.processor for one in first])
             slower = ratios([one.rate for one in first], [one.rate for one in its])
-            told = ["{:.2f} ({:.2f}-{:.2f})".format(*each) for each in (cost, slower)]
-            rows.append([variant.name, connections, *cells(its), *told])
+            rows.append([variant.name, connections, *cells(its), spread(cost), spread(slower)])
     tell(
         "serving-sizes",
         "What more articles cost an answer",
@@ -235,8 +230,7 @@ def asked(args: argparse.Namespace, variants: Sequence[Variant], work: Path) -> 
     """Ask every variant once a round, in turning order; ``SystemExit`` where an answer failed."""
     found: Found = {}
     for turn in range(args.repeats):
-        at = turn % len(variants)
-        for variant in (*variants[at:], *variants[:at]):
+        for variant in turned(variants, turn):
             with standing(
                 "gunicorn", variant.application, args.threads, variant.options, work / "log"
             ) as service:
@@ -262,18 +256,6 @@ def first(pages: Path) -> dict[str, Any]:
     with pages.open(encoding="utf-8") as lines:
         asked = parse_qs(urlsplit(lines.readline().strip()).query)
     return {"page": {name: asked[name][0] for name in ("site", "key")}}
-
-
-def zip_longest(
-    articles: Sequence[int], networks: Sequence[Path], vars: Sequence[Path]
-) -> Iterator[tuple[int, Path | None, Path | None]]:
-    """Pair each number of articles with what was given for it."""
-    for place, number in enumerate(articles):
-        yield (
-            number,
-            networks[place] if place < len(networks) else None,
-            vars[place] if place < len(vars) else None,
-        )
 
 
 def several(kind: type) -> Any:

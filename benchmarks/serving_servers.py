@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import spread, table, tell
+from measure import spread, table, tell, turned
 from running import family
 from serving_load import Load, drive
 from serving_network import Network
@@ -52,8 +52,7 @@ def compare(args: argparse.Namespace, network: Network, page: dict[str, Any], wo
     kinds = [(server, application) for application in applications for server in servers]
     found: dict[tuple[str, str], list[Stood]] = {kind: [] for kind in kinds}
     for turn in range(args.repeats):
-        at = turn % len(kinds)
-        for server, application in (*kinds[at:], *kinds[:at]):
+        for server, application in turned(kinds, turn):
             options = applications[application]
             with standing(server, application, args.threads, options, work / "log") as service:
                 found[server, application].append(_stood(service, network.pages, args, turn))

@@ -22,7 +22,6 @@ import itertools
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -36,10 +35,10 @@ from typing import Any
 import httpx
 import numpy as np
 import pyarrow.parquet as pq
-from measure import parser, spread, table, tell
+from measure import parser, spread, table, tell, turned
 from playwright.sync_api import Browser, sync_playwright
+from running import fill, generate, recsys, serving
 
-RECSYS = str(Path(sys.executable).with_name("recsys"))
 STATIC = Path(__file__).parents[1] / "service" / "static"
 PUBLISHED = Path(__file__).with_name("published_widgets.tsv")
 FLAGS = (
@@ -228,8 +227,7 @@ def timed(browser: Browser, site: Site, repeats: int) -> list[list[object]]:
 def turns(repeats: int, variants: Sequence[str] = tuple(NAMES)) -> Iterator[tuple[int, str]]:
     """Return each round's number and variants, in an order that turns; round 0 warms up."""
     for turn in range(repeats + 1):
-        at = turn % len(variants)
-        yield from ((turn, variant) for variant in (*variants[at:], *variants[:at]))
+        yield from ((turn, variant) for variant in turned(variants, turn))
 
 
 def load(
@@ -329,39 +327,26 @@ def served(folder: Path, size: str) -> Iterator[Site]:
     url = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     row = learned(folder, size, url)
-    words = [RECSYS, "--var", str(folder), "serve", "--demo", "--port", "0", "--workers", "2"]
-    with (folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
-        assert process.stdout is not None
-        found = re.search(r"http://[\d.]+:\d+", process.stdout.readline())
-        assert found, (folder / "serve.log").read_text()
-        while httpx.get(f"{found[0]}/readyz", timeout=60).status_code != 200:
-            time.sleep(0.1)
-        made.append(Site(url, found[0], "site={site}&key={key}".format(**row), row))
-        yield made[0]
+        with serving(folder, "--demo", "--workers", "2") as service:
+            while httpx.get(f"{service.url}/readyz", timeout=60).status_code != 200:
+                time.sleep(0.1)
+            made.append(Site(url, service.url, "site={site}&key={key}".format(**row), row))
+            yield made[0]
     finally:
-        process.terminate()
-        process.wait(30)
         server.shutdown()
         server.server_close()
 
 
 def learned(folder: Path, size: str, origin: str) -> dict[str, str]:
     """Fill a directory with a network, one of whose sites is at ``origin``; return an article."""
-    run = [RECSYS, "--var", str(folder)]
-
-    def do(*words: str) -> None:
-        subprocess.run([*run, *words], check=True, capture_output=True)
-
     network = folder / "network"
-    do("sample", "generate", str(network), "--size", size)
+    generate(network, "--size", size)
     config = (network / "recsys.toml").read_text()
     own = re.sub(r"^(url = .*)$", rf'\1\norigins = ["{origin}"]', config, count=1, flags=re.M)
-    (folder / "recsys.toml").write_text(own)
-    do("import", "articles", str(network / "articles.parquet"))
-    do("import", "events", str(network / "events.parquet"))
-    do("train")
+    (network / "recsys.toml").write_text(own)
+    fill(folder, network)
+    recsys(folder, "train")
     rows = pq.read_table(network / "articles.parquet").to_pylist()
     site = re.search(r"^\[sites\.(\w+)\]", config, re.M)
     assert site
