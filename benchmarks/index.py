@@ -436,8 +436,8 @@ def per_query(seconds: np.ndarray) -> tuple[str, str]:
 
 def faster(reference: np.ndarray, ours: np.ndarray) -> str:
     """Return how many times as fast ours is, by the medians of each round, with least and most."""
-    median, least, most = measure.ratios(np.median(reference, axis=1), np.median(ours, axis=1))
-    return f"{median:.1f} ({least:.1f}-{most:.1f})"
+    medians = np.median(reference, axis=1), np.median(ours, axis=1)
+    return measure.spread(measure.ratios(*medians), 1)
 
 
 def kept(

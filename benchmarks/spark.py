@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 # Beside this lies a training.py, which is not the package.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from measure import parser, peak, ratios, spread, table, tell
+from measure import parser, peak, ratios, spread, table, tell, turned
 
 from data import lake
 from data.sample.generate import generate
@@ -85,7 +85,7 @@ def main() -> None:
             count, until = land(place, landed, size)
             runs = {"local": [], "spark": []}
             for turn in range(given.repeats):
-                for name in ("local", "spark") if turn % 2 == 0 else ("spark", "local"):
+                for name in turned(("local", "spark"), turn):
                     runs[name].append(alone(name, given, landed, until))
             rows.append((count, runs))
             said = {name: [round(run["events"], 1) for run in of] for name, of in runs.items()}
@@ -119,12 +119,11 @@ def told(rows: list) -> str:
             for name in runs
             for what in ("read", "texts", "events", "start", "memory")
         }
-        middle, least, most = ratios(of["spark", "events"], of["local", "events"])
         lines.append(
             [
                 f"{count:,}",
                 *(spread(of[name, "events"], 1) for name in ("local", "spark")),
-                f"{middle:.1f} ({least:.1f}-{most:.1f})",
+                spread(ratios(of["spark", "events"], of["local", "events"]), 1),
                 *(spread(of[name, "texts"], 1) for name in ("local", "spark")),
                 *(spread(of[name, "read"], 1) for name in ("local", "spark")),
                 f"{np.median(of['spark', 'start']):.1f}",
