@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from measure import held
+
 
 @dataclass(frozen=True)
 class Place:
@@ -158,8 +160,9 @@ def read(results: str, own: Mapping[str, float]) -> list[Figure]:
 
 def number(results: str, place: Place) -> float | None:
     """Return the number at a place: the first of a cell, or what its sentences say."""
-    part = re.search(rf"<!-- {place.section} -->(.*?)<!-- end of", results, re.S)
-    text = part[1].partition(place.under)[2] if part and place.under else part[1] if part else ""
+    text = held(results, place.section)
+    if place.under:
+        text = text.partition(place.under)[2]
     if place.said:
         found = re.search(place.said, text)
         return float(found[1].replace(",", "")) if found else None

@@ -114,12 +114,27 @@ def tell(name: str, title: str, text: str, record: bool = False) -> None:
         return
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    made = f"<!-- {name} -->\n## {title}\n\n{text}\n\n`{command}`, {day}. {machine()}.\n"
-    made += f"<!-- end of {name} -->"
+    made = f"## {title}\n\n{text}\n\n`{command}`, {day}. {machine()}."
     kept = RESULTS.read_text(encoding="utf-8")
-    place = re.compile(rf"<!-- {re.escape(name)} -->.*?<!-- end of {re.escape(name)} -->", re.S)
-    kept = place.sub(lambda _: made, kept) if place.search(kept) else f"{kept.rstrip()}\n\n{made}\n"
-    RESULTS.write_text(kept, encoding="utf-8")
+    RESULTS.write_text(placed(kept, name, made), encoding="utf-8")
+
+
+def placed(page: str, name: str, text: str) -> str:
+    """Return a page with ``text`` between comments of that name: where they are, or at its end."""
+    made = f"<!-- {name} -->\n{text}\n<!-- end of {name} -->"
+    place = _place(name)
+    return place.sub(lambda _: made, page) if place.search(page) else f"{page.rstrip()}\n\n{made}\n"
+
+
+def held(page: str, name: str) -> str:
+    """Return what stands on a page between comments of that name; nothing without them."""
+    found = _place(name).search(page)
+    return found[1] if found else ""
+
+
+def _place(name: str) -> re.Pattern[str]:
+    own = re.escape(name)
+    return re.compile(rf"<!-- {own} -->\n(.*?)\n<!-- end of {own} -->", re.S)
 
 
 def _lines(path: str) -> list[str]:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figures import FIGURES, Figure, read
-from measure import RESULTS, parser, table, tell
+from measure import RESULTS, parser, placed, table, tell
 
 PAGE = Path(__file__).parents[1] / "docs" / "operations" / "scale.md"
-BEGIN, END = "<!-- plan -->", "<!-- end of plan -->"
 DAY, MONTH = 86_400, 730
 """Seconds of a day, hours of a month."""
 GIB = 2**30
@@ -43,9 +42,8 @@ def main() -> None:
     text = plan(figures)
     tell("plan", "A plan on paper", text, options.record)
     if options.page:
-        held = PAGE.read_text(encoding="utf-8")
-        before, after = held.partition(BEGIN)[0], held.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(placed(page, "plan", f"\n{text}\n"), encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.append(str(ROOT / "benchmarks"))
 
 import figures  # noqa: E402
+import measure  # noqa: E402
 import plan  # noqa: E402
 from figures import Place  # noqa: E402
 
@@ -38,7 +39,7 @@ def value(found: list[figures.Figure], name: str) -> figures.Figure:
 
 def test_the_page_holds_what_the_command_prints():
     page, results = plan.PAGE.read_text("utf-8"), plan.RESULTS.read_text("utf-8")
-    held = page.partition(plan.BEGIN)[2].partition(plan.END)[0].strip()
+    held = measure.held(page, "plan").strip()
     assert held == plan.plan(figures.read(results, {})), "run: python benchmarks/plan.py --page"
 
 
