@@ -105,7 +105,6 @@ def features(
 
 
 NOTHING = np.empty(0, np.int32), np.empty(0, np.float32)
-FUSION = 2 * len(SOURCE_NAMES)
 NEXT = FEATURES.index("next after 1 fast")
 LIFT, HEARD, CERTAINTY = (
     FEATURES.index(f"{name} after 1") for name in ("lift", "heard", "certainty")

@@ -1,7 +1,6 @@
 """Ranks candidates by what was learned from the log: gradient-boosted trees over their features."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,7 @@ class Ranker:
             return np.empty(0)
         columns = np.ascontiguousarray(table.T)
         start = columns[self.features.index(OFFSET)]
-        chances: Float64 = _softmax(self.trees.sums(columns), start, UNHEARD)
+        chances: Float64 = _softmax(self.trees.sums(columns), start)
         return chances
 
     def save(self, folder: Path) -> None:
@@ -63,9 +62,7 @@ class Ranker:
         try:
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             trees = Trees.parse((folder / TREES).read_text(encoding="utf-8"))
-            # Interned, so that it takes no time to tell for each answer that they are the engine's.
-            names = tuple(map(sys.intern, facts["features"]))
-            ranker = cls(trees, names, tuple(facts["devices"]))
+            ranker = cls(trees, tuple(facts["features"]), tuple(facts["devices"]))
         except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
             raise BundleCorrupt(f"the ranker in {folder} cannot be read: {error}") from error
         if trees.width != len(ranker.features):
@@ -85,10 +82,10 @@ def library() -> ModuleType:
 
 
 @kernel
-def _softmax(odds, start, unheard):  # type: ignore[no-untyped-def]
+def _softmax(odds, start):  # type: ignore[no-untyped-def]
     """Return f64[m]: the chances of candidates with log odds ``odds + start``."""
     for place in range(len(odds)):
-        odds[place] += unheard if np.isnan(start[place]) else start[place]
+        odds[place] += UNHEARD if np.isnan(start[place]) else start[place]
     chances = np.exp(odds - odds.max())
     return chances / chances.sum()
 

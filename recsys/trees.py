@@ -173,7 +173,8 @@ def _sums(columns, start, feature, threshold, unknown_left, kept, leaf):  # type
             while left[word, place] == 0:
                 word += 1
             bits = np.int64(left[word, place])
-            total[place] += leaf[tree, word * 32 + FIRST[((bits & -bits) * 0x077CB531 >> 27) & 31]]
+            first = FIRST[((bits & -bits) * 0x077CB531 >> 27) & 31]
+            total[place] += leaf[tree, word * WORD + first]
     return total
 
 
