@@ -67,7 +67,8 @@ def blueprint(holder: Holder, settings: Settings) -> APIBlueprint:
             if card is not None:
                 numbers = (trend.score, trend.voices, trend.rising)
                 names = ("score", "voices", "rising")
-                items.append(card | {n: round(v, 6) for n, v in zip(names, numbers, strict=True)})
+                told = {n: round(v, 6) for n, v in zip(names, numbers, strict=True)}
+                items.append({**card, **told})
         return respond({"as_of": now, "items": items})
 
     @api.after_request

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import orjson
@@ -214,8 +214,7 @@ def dump_slate(
     items: list[dict[str, Any]] = []
     drawn: list[Item] = []
     for item in slate.items:
-        known = card(item.article)
-        shown = _dumped(known, settings.site_name(known.site))
+        shown = dump_card(card(item.article), settings)
         if shown is None:
             notes = [*notes, f"left out {item.article}: its url is neither http(s) nor a path"]
             continue
@@ -231,7 +230,7 @@ def dump_slate(
         )
         drawn.append(item)
     return {
-        "slate": sign(slate if len(drawn) == len(slate.items) else _of(slate, drawn)),
+        "slate": sign(dataclasses.replace(slate, items=tuple(drawn))),
         "article": article,
         "bundle": slate.bundle_id,
         "policy": slate.policy_id,
@@ -240,14 +239,9 @@ def dump_slate(
     }
 
 
-def _of(slate: Slate, drawn: Sequence[Item]) -> Slate:
-    return dataclasses.replace(slate, items=tuple(drawn))
-
-
-def dump_card(shown: Card, settings: Settings) -> dict[str, Any] | None:
+def dump_card(shown: Card, settings: Settings) -> Mapping[str, Any] | None:
     """Return a card as ``CardOut`` describes it, None where its address is not safe to follow."""
-    drawn = _dumped(shown, settings.site_name(shown.site))
-    return None if drawn is None else dict(drawn)
+    return _dumped(shown, settings.site_name(shown.site))
 
 
 @functools.lru_cache(20_000)
