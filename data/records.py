@@ -17,13 +17,14 @@ Columns = Mapping[str, Sequence[Any]]
 
 def article_row(article: Article) -> dict[str, Any]:
     """Return the columns of an article that is up."""
-    row: dict[str, Any] = dict(zip(Article.__slots__, _slots(article), strict=True))
+    row: dict[str, Any] = dict(zip(Article.__slots__, article_values(article), strict=True))
     row |= {"tags": list(article.tags), "authors": list(article.authors), "tone": str(article.tone)}
     digest = hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16)
     return {**row, "digest": digest.digest(), "withdrawn": None}
 
 
-_slots = attrgetter(*Article.__slots__)
+article_values = attrgetter(*Article.__slots__)
+"""Returns what an article is made of, in the order in which it takes it."""
 
 
 def article_of(row: Row[Any]) -> Article:

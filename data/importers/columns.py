@@ -6,17 +6,15 @@ once; a row that is not plainly right goes there by itself, and comes back as an
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from itertools import compress
 from types import GenericAlias, NoneType
 from typing import Any, NotRequired, get_args, get_origin
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from data.importers import rows
 from data.importers.rows import DAY, KINDS, EventRow, Fault
 from data.importers.table import Table
-from data.records import Columns, digest_of, event_columns
+from data.records import Columns, digest_of, event_columns, picked
 from recsys.types import Event
 
 Column = list[Any]
@@ -35,17 +33,15 @@ def events(table: Table, now: int) -> tuple[Columns, list[tuple[int, Fault]]]:
     for name in rows.EVENT_COLUMNS:
         columns[name], odd = _checked(name, table.columns.get(name) or [None] * size)
         doubtful |= odd
-    at = np.array(columns["at"], np.int64)
-    doubtful.update(np.flatnonzero(at > now + DAY).tolist())
+    doubtful |= {place for place, at in enumerate(columns["at"]) if at > now + DAY}
     _identify(columns)
     columns["kind"] = list(map(_KINDS.__getitem__, columns["kind"]))
     columns["context"] = list(map("|".join, columns["context"]))
     faults = _settle(columns, table, sorted(doubtful), now) if doubtful else []
-    if faults:
-        good = np.ones(size, bool)
-        good[[place for place, _ in faults]] = False
-        columns = {name: list(compress(values, good)) for name, values in columns.items()}
-    return columns, faults
+    if not faults:
+        return columns, faults
+    wrong = {place for place, _ in faults}
+    return picked(columns, [place not in wrong for place in range(size)]), faults
 
 
 def _checked(name: str, column: Column) -> tuple[Column, Places]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from data.importers.rejects import Rejects
 from data.importers.rows import Fault
 from data.importers.table import Table, names_of
 from data.keyring import Keyring
-from data.records import Columns
+from data.records import Columns, article_values
 from data.store import Counts, Store
 from recsys.errors import DataError
 from recsys.types import Article, Tone
@@ -179,11 +178,8 @@ BLOCK = 500
 
 
 def _values(article: Article) -> tuple[Any, ...]:
-    *own, tone, expires = _slots(article)
+    *own, tone, expires = article_values(article)
     return (*own, str(tone), expires)
-
-
-_slots = attrgetter(*Article.__slots__)
 
 
 def _spool(var: Path) -> IO[bytes]:
